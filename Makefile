@@ -1,0 +1,47 @@
+# The doors of the house. Each does the set-up first; all of it stays in .venv, ros2_ws/{build,install,log} and out/.
+
+PYTHON ?= python3
+TORCH ?= cpu
+CELL ?= franka
+ENV := .venv/bin/labvla-env
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-long lint format bench lock clean
+
+help:
+	@echo 'make setup      ROS 2 from wheels into .venv, build the workspace   [PYTHON=python3.12] [TORCH=cpu|cuda|none]'
+	@echo 'make demo       show it at work                                     [CELL=franka|ur5e|dual_arm|dual_franka]'
+	@echo 'make test       the tests, about ten minutes at most'
+	@echo 'make test-long  the long ones'
+	@echo 'make lint       style and types;  make format repairs the style'
+	@echo 'make bench      measurements, as JSON under out/bench'
+	@echo 'make lock       resolve requirements/bench.in anew'
+	@echo 'make clean      remove everything that the doors made'
+
+setup:
+	@$(PYTHON) tools/setup_bench.py --torch $(TORCH)
+
+demo: setup
+	@.venv/bin/labvla demo $(CELL)
+
+test: setup
+	@$(ENV) pytest
+
+test-long: setup
+	@$(ENV) pytest -m long
+
+lint: setup
+	@$(ENV) tools/lint
+
+format: setup
+	@$(ENV) tools/lint --fix
+
+bench: setup
+	@.venv/bin/labvla bench control
+
+lock:
+	@.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	  --custom-compile-command 'make lock' requirements/bench.in -o requirements/bench.lock
+
+clean:
+	rm -rf .venv ros2_ws/build ros2_ws/install ros2_ws/log out
