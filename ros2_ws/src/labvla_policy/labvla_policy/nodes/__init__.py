@@ -1,0 +1,1 @@
+"""Thin ROS nodes: they translate messages to runtime calls, nothing else."""
