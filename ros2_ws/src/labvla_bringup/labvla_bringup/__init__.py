@@ -1,0 +1,1 @@
+"""What runs in a cell, and the command line that runs it."""

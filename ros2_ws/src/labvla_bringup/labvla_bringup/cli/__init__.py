@@ -1,0 +1,68 @@
+"""The `labvla` command."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from labvla_bringup.cli import planned
+from labvla_bringup.cli.errors import EnvironmentLack, ExitCode, Refusal, UsageError
+from labvla_bringup.console import complain
+
+# Imported only when called: ROS takes half a second to import, `labvla --help` should not.
+COMMANDS = {
+    "up": "run a cell: supervised processes, merged log; Ctrl-C ends it",
+    "down": "bring the running stack down",
+    "status": "what is up, and in which state",
+    "stop": "stop the motion smoothly and latch the stop",
+    "recover": "clear a stop and make the cell ready again",
+    "doctor": "check this machine and a cell before anything moves",
+    "say": "give the policy an instruction",
+    "demo": "bring a cell up, let it work, check what it did",
+}
+
+
+def build_parser(wanted: str | None) -> argparse.ArgumentParser:
+    """Build the parser; of the commands only the wanted one gets its arguments."""
+    parser = argparse.ArgumentParser(
+        prog="labvla",
+        description="Run a laboratory robot cell with a vision-language-action policy.",
+        epilog="exit codes: 0 done, 1 it ran and the answer is no, 2 wrong use or bad input, "
+        "3 the environment lacks something",
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary)
+        if name == wanted:
+            _module(name).add_arguments(command)
+    planned.add_to(commands)
+    return parser
+
+
+def _module(name: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    from importlib import import_module
+
+    return import_module(f"labvla_bringup.cli.commands.{name}")
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code."""
+    words = list(sys.argv[1:] if words is None else words)
+    wanted = next((word for word in words if word in COMMANDS), None)
+    arguments = build_parser(wanted).parse_args(words)
+    try:
+        if arguments.command in COMMANDS:
+            return int(_module(arguments.command).run(arguments))
+        return planned.run(arguments)
+    except UsageError as error:
+        complain(str(error))
+        return ExitCode.USAGE
+    except Refusal as error:
+        complain(str(error))
+        return ExitCode.NO
+    except EnvironmentLack as error:
+        complain(str(error))
+        return ExitCode.ENVIRONMENT
+    except KeyboardInterrupt:
+        return 130

@@ -1,0 +1,7 @@
+"""Allows `python -m labvla_bringup.cli`."""
+
+import sys
+
+from labvla_bringup.cli import main
+
+sys.exit(main())

@@ -1,0 +1,46 @@
+"""`labvla doctor [CELL]`: preflight."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+
+from rich.console import Console
+from rich.padding import Padding
+
+from labvla_bringup.cli.common import add_json
+from labvla_bringup.cli.errors import ExitCode
+from labvla_bringup.console import print_json
+from labvla_bringup.doctor import Context, Result, examine
+from labvla_bringup.doctor.checks import CHECKS
+
+_MARKS = {"pass": "[green]pass[/]", "fail": "[bold red]FAIL[/]", "skip": "[yellow]skip[/]"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("cell", metavar="CELL", nargs="?", help="name or file of a cell")
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run all checks; exit code 1 when one fails."""
+    results = []
+    for result in examine(Context(arguments.cell), CHECKS):
+        results.append(result)
+        if not arguments.json:
+            _show(result)
+    ok = all(result.result != "fail" for result in results)
+    if arguments.json:
+        print_json({"ok": ok, "checks": [asdict(result) for result in results]})
+    elif ok:
+        print("nothing found that would keep this from working")
+    return ExitCode.DONE if ok else ExitCode.NO
+
+
+def _show(result: Result) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"{_MARKS[result.result]}  {result.name:<17}", end="")
+    console.print(result.detail, markup=False)
+    if result.hint:
+        console.print(Padding(f"→ {result.hint}", (0, 0, 0, 23)), markup=False)

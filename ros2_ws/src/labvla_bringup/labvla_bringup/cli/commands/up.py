@@ -1,0 +1,37 @@
+"""`labvla up CELL`: run a cell in bench mode."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from labvla_bringup.cli.common import cell_from
+from labvla_bringup.cli.errors import Refusal, UsageError
+from labvla_bringup.console import LogPrinter
+from labvla_bringup.stack import ENGINES, StackError, describe
+from labvla_bringup.supervisor import Supervisor, SupervisorError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("cell", metavar="CELL", help="name of a cell, or path of a cell file")
+    parser.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help="what answers")
+    parser.add_argument("--namespace", default="", help="ROS namespace of the stack, e.g. /lab1")
+    parser.add_argument(
+        "--logs", type=Path, default=Path("out/logs"), help="folder for log files (%(default)s)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the stack until it is asked to stop."""
+    cell = cell_from(arguments.cell)
+    try:
+        stack = describe(cell, engine=arguments.engine, namespace=arguments.namespace)
+    except StackError as error:
+        raise UsageError(str(error)) from None
+    printer = LogPrinter([process.name for process in stack.processes])
+    try:
+        Supervisor(stack, arguments.logs, printer).run()
+    except SupervisorError as error:
+        raise Refusal(str(error)) from None
+    return 0

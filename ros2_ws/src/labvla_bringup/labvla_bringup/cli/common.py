@@ -1,0 +1,47 @@
+"""What several commands share."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from labvla_bringup import registry
+from labvla_bringup.cli.errors import Refusal, UsageError
+from labvla_bringup.graph import Graph, GraphError
+from labvla_policy.runtime.cell import Cell, CellError, load_cell
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add --json to a command that reports."""
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def cell_from(name: str) -> Cell:
+    """Load a cell; a bad one is wrong input."""
+    try:
+        return load_cell(name)
+    except CellError as error:
+        raise UsageError(str(error)) from None
+
+
+def running_stack() -> registry.StackRecord:
+    """Return the stack that is up, or refuse."""
+    record = registry.current()
+    if record is None:
+        raise Refusal(
+            f"nothing is up in ROS domain {registry.domain()}. Start with: labvla up CELL"
+        )
+    return record
+
+
+@contextmanager
+def stack_graph() -> Iterator[Graph]:
+    """Open the graph in the namespace of the stack that is up; no answer is a refusal."""
+    record = registry.current()
+    try:
+        # Without a record the nodes may still run under launch, in the default namespace.
+        with Graph(record.namespace if record else "") as graph:
+            yield graph
+    except GraphError as error:
+        raise Refusal(str(error)) from None

@@ -1,0 +1,92 @@
+"""A small window on the ROS graph for commands that are no nodes of the stack themselves."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+import rclpy
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from std_srvs.srv import Trigger
+
+from labvla_bringup.stack import Ready
+
+
+class GraphError(RuntimeError):
+    """The stack did not answer; the text says what was asked."""
+
+
+class Graph:
+    """A node that looks at the graph and calls services."""
+
+    def __init__(self, namespace: str = "") -> None:
+        self.context = Context()
+        rclpy.init(context=self.context)
+        self.node = Node(
+            f"labvla_cli_{os.getpid()}",
+            namespace=namespace,
+            context=self.context,
+            start_parameter_services=False,
+            enable_rosout=False,
+        )
+        self._executor = SingleThreadedExecutor(context=self.context)
+        self._executor.add_node(self.node)
+
+    def __enter__(self) -> Graph:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._executor.shutdown()
+        self.node.destroy_node()
+        self.context.try_shutdown()
+
+    def resolve(self, name: str) -> str:
+        """Return the full name of a topic or service."""
+        return str(self.node.resolve_topic_name(name))
+
+    def is_ready(self, ready: Ready) -> bool:
+        """Tell whether all that a process promises exists."""
+        if any(self.node.count_publishers(self.resolve(t)) == 0 for t in ready.publishers):
+            return False
+        services = {name for name, _ in self.node.get_service_names_and_types()}
+        return all(self.resolve(service) in services for service in ready.services)
+
+    def spin_until(self, condition: Callable[[], bool], timeout: float) -> bool:
+        """Spin until a condition holds; False when the time is over first."""
+        deadline = time.monotonic() + timeout
+        while not condition():
+            if time.monotonic() > deadline:
+                return False
+            self._executor.spin_once(timeout_sec=0.05)
+        return True
+
+    def call(self, service_type: Any, name: str, request: Any, timeout: float = 5.0) -> Any:
+        """Call a service and return its response."""
+        client = self.node.create_client(service_type, name)
+        try:
+            if not self.spin_until(client.service_is_ready, timeout):
+                raise GraphError(
+                    f"nobody offers {self.resolve(name)}: is the stack up in this ROS domain "
+                    f"({os.environ.get('ROS_DOMAIN_ID', '0')})? Try: labvla status"
+                )
+            future = client.call_async(request)
+            if not self.spin_until(future.done, timeout):
+                raise GraphError(f"{self.resolve(name)} did not answer within {timeout:g} s")
+            return future.result()
+        finally:
+            self.node.destroy_client(client)
+
+    def trigger(self, name: str, timeout: float = 5.0) -> tuple[bool, str]:
+        """Call a Trigger service."""
+        response = self.call(Trigger, name, Trigger.Request(), timeout)
+        return bool(response.success), str(response.message)

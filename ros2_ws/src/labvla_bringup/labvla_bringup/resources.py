@@ -1,0 +1,10 @@
+"""Where the configuration of this installation lies."""
+
+from pathlib import Path
+
+from ament_index_python.packages import get_package_share_directory
+
+
+def config(name: str) -> Path:
+    """Return a file or folder below config/."""
+    return Path(get_package_share_directory("labvla_bringup"), "config", name)

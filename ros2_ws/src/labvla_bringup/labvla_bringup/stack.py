@@ -1,0 +1,123 @@
+"""The stack description: which processes a cell needs, decided here and nowhere else.
+
+`describe` returns plain data. Two adapters read it: `labvla up` supervises the processes itself
+(bench mode), launch files turn them into launch actions (robot mode). No node is described twice.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from labvla_bringup import resources
+from labvla_policy.runtime.cell import Cell
+
+Parameter = bool | int | float | str
+Robot = Literal["sim", "hardware"]
+
+ENGINES = ("replay",)
+POLICY_STATUS = "labvla/status"
+
+
+class StackError(ValueError):
+    """The stack that was asked for cannot be described; the text says why."""
+
+
+class Restart(enum.Enum):
+    """What to do when a process ends by itself."""
+
+    NEVER = "never"
+    ON_FAILURE = "on_failure"
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A process is ready when all of these exist in the ROS graph, relative to the namespace."""
+
+    publishers: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process of the stack: a ROS executable with its parameters."""
+
+    name: str
+    package: str
+    executable: str
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    remappings: tuple[tuple[str, str], ...] = ()
+    ready: Ready = Ready()
+    restart: Restart = Restart.NEVER
+    essential: bool = True  # when it is gone for good, the stack comes down
+
+    def ros_arguments(self, namespace: str) -> list[str]:
+        """Return the arguments that carry name, namespace, parameters and remappings."""
+        words = ["--ros-args", "-r", f"__node:={self.name}"]
+        if namespace:
+            words += ["-r", f"__ns:={namespace}"]
+        for old, new in self.remappings:
+            words += ["-r", f"{old}:={new}"]
+        for name, value in self.parameters.items():
+            words += ["-p", f"{name}:={json.dumps(value)}"]  # JSON is valid YAML
+        return words
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Everything that runs for one cell."""
+
+    cell: str
+    engine: str
+    robot: Robot
+    namespace: str
+    processes: tuple[Process, ...]
+
+
+def describe(
+    cell: Cell, robot: Robot = "sim", engine: str = "replay", namespace: str = ""
+) -> Stack:
+    """Describe the processes of a cell."""
+    if robot == "hardware":
+        raise StackError(
+            "robot mode is not part of this version; the cell can be run in bench mode (robot=sim)"
+        )
+    if engine not in ENGINES:
+        raise StackError(f"engine: expected one of {', '.join(ENGINES)}, got {engine!r}")
+    if namespace and not namespace.startswith("/"):
+        raise StackError(f"namespace: expected a name that begins with '/', got {namespace!r}")
+    return Stack(
+        cell=cell.name,
+        engine=engine,
+        robot=robot,
+        namespace=namespace,
+        processes=(_joint_source(cell), _policy(cell, engine)),
+    )
+
+
+def _joint_source(cell: Cell) -> Process:
+    return Process(
+        name="joint_source",
+        package="labvla_sim",
+        executable="joint_source",
+        parameters={"cell": cell.origin.file},
+        ready=Ready(publishers=(cell.joint_states.topic,)),
+    )
+
+
+def _policy(cell: Cell, engine: str) -> Process:
+    return Process(
+        name="policy",
+        package="labvla_policy",
+        executable="policy_node",
+        parameters={
+            "cell": cell.origin.file,
+            "engine": engine,
+            "recording": str(resources.config("replays/nod.csv")),
+        },
+        ready=Ready(publishers=(POLICY_STATUS,), services=("labvla/set_instruction",)),
+        restart=Restart.ON_FAILURE,
+    )

@@ -1,0 +1,56 @@
+"""The command line: every name is there, wrong use is told from what is missing."""
+
+import pytest
+
+from labvla_bringup import cli
+from labvla_bringup.cli import planned
+
+DESIGNED = {
+    "up", "down", "status", "stop", "recover", "doctor", "say", "correct", "protocol", "infer",
+    "serve", "teleop", "record", "export", "replay", "data", "calibrate", "generate", "shot",
+    "train", "eval", "bench", "campaign", "monitor", "demo",
+}  # fmt: skip
+
+
+def run(capsys, *words):
+    try:
+        code = cli.main(words)
+    except SystemExit as end:  # argparse's own way
+        code = end.code
+    return code, capsys.readouterr()
+
+
+def test_every_designed_command_is_there():
+    assert set(cli.COMMANDS) | set(planned.PLANNED) == DESIGNED
+    assert not set(cli.COMMANDS) & set(planned.PLANNED)
+
+
+@pytest.mark.parametrize("command", sorted(DESIGNED))
+def test_help(capsys, command):
+    code, output = run(capsys, command, "--help")
+    assert code == 0
+    assert f"usage: labvla {command}" in output.out
+
+
+@pytest.mark.parametrize("command", sorted(planned.PLANNED))
+def test_what_is_not_there_yet_says_so(capsys, command):
+    code, output = run(capsys, command, "anything", "--at", "all")
+    assert code == 3
+    assert "not part of this version" in output.err
+
+
+@pytest.mark.parametrize(
+    "words", [(), ("fly",), ("up",), ("up", "franka", "--engine", "magic"), ("say",)]
+)
+def test_wrong_use(capsys, words):
+    code, output = run(capsys, *words)
+    assert code == 2
+    assert output.err
+
+
+def test_nothing_up(labvla):
+    assert labvla("status").returncode == 1
+    assert labvla("down").returncode == 0
+    stop = labvla("stop")
+    assert stop.returncode == 1
+    assert "is the stack up" in stop.stderr

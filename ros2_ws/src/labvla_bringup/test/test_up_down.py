@@ -1,0 +1,146 @@
+"""A stack comes up, answers, survives faults and goes down without a trace."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from labvla_bringup import registry
+
+
+def stack_processes():
+    """All processes of this run's stacks, by the folder that only they know."""
+    mark = f"XDG_RUNTIME_DIR={os.environ['XDG_RUNTIME_DIR']}".encode()
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            ours = mark in (folder / "environ").read_bytes().split(b"\0")
+            command = (folder / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if ours and (b"/lib/labvla_" in command or b"labvla_bringup.cli" in command):
+            found.append(command.decode().replace("\0", " "))
+    return found
+
+
+def traces():
+    """What a stack may leave behind: processes, sockets, shared memory."""
+    sockets = subprocess.run(["cat", "/proc/net/udp", "/proc/net/tcp"], capture_output=True)
+    domain = registry.domain()
+    base = 7400 + 250 * domain
+    ports = {int(line.split()[1].split(b":")[1], 16) for line in sockets.stdout.splitlines() if b":" in line.split()[1:2][0]}  # fmt: skip
+    return {
+        "processes": len(stack_processes()),
+        "sockets": len([port for port in ports if base <= port < base + 250]),
+        "shared_memory": len([p for p in Path("/dev/shm").glob("fastdds_*")]),
+    }
+
+
+def test_the_stack_answers_and_goes_down(labvla):
+    child = labvla.up("franka")
+    code, status = labvla.json("status")
+    assert code == 0
+    assert status["state"] == "up"
+    assert {p["name"]: p["state"] for p in status["processes"]} == {
+        "joint_source": "ready",
+        "policy": "ready",
+    }
+
+    code, answer = labvla.json("say", "pick up the beaker")
+    assert code == 0
+    assert answer["accepted"]
+    assert answer["effective_instruction"] == "pick up the beaker"
+    code, answer = labvla.json("say", "x" * 3000)
+    assert code == 1
+    assert not answer["accepted"]
+    assert "at most 2000 characters" in answer["message"]
+
+    assert labvla("stop").returncode == 0
+    refused = labvla("say", "go on")
+    assert refused.returncode == 1
+    assert "labvla recover" in refused.stderr
+    assert labvla("recover").returncode == 0
+    assert labvla("say", "go on").returncode == 0
+
+    second = labvla("up", "ur5e")
+    assert second.returncode == 1
+    assert "franka is up already" in second.stderr
+
+    assert labvla("down").returncode == 0
+    assert child.wait(timeout=5) == 0
+    assert stack_processes() == []
+    code, status = labvla.json("status")
+    assert (code, status["state"], status["processes"]) == (1, "down", [])
+
+
+def test_ctrl_c_ends_everything_with_code_0(labvla):
+    child = labvla.up("ur5e")
+    os.killpg(child.pid, signal.SIGINT)  # what a terminal sends
+    assert child.wait(timeout=15) == 0
+    assert stack_processes() == []
+
+
+def pid_of(name):
+    return next(p.pid for p in registry.current().processes if p.name == name)
+
+
+def test_a_killed_policy_is_started_again(labvla, wait_for):
+    labvla.up("franka")
+    before = pid_of("policy")
+    os.kill(before, signal.SIGKILL)
+    wait_for(lambda: pid_of("policy") not in (before, None))
+    wait_for(lambda: {p.state for p in registry.current().processes} == {"ready"})
+    code, status = labvla.json("status")
+    assert code == 0
+    policy = next(p for p in status["processes"] if p["name"] == "policy")
+    assert (policy["restarts"], policy["exit_code"]) == (1, -signal.SIGKILL)
+    assert labvla("say", "go on").returncode == 0
+
+
+def test_the_end_of_an_essential_process_brings_the_stack_down(labvla):
+    child = labvla.up("franka")
+    os.kill(pid_of("joint_source"), signal.SIGKILL)
+    output, _ = child.communicate(timeout=20)
+    assert child.returncode == 1
+    assert "joint_source killed by SIGKILL" in output
+    assert stack_processes() == []
+
+
+def test_a_killed_supervisor_leaves_no_orphans(labvla, wait_for):
+    child = labvla.up("franka")
+    child.kill()
+    child.wait()
+    wait_for(lambda: stack_processes() == [], timeout=10)
+    assert labvla("status").returncode == 1
+
+
+@pytest.mark.parametrize("cell", ["dual_arm", "dual_franka"])
+def test_other_cells_come_up(labvla, cell):
+    labvla.up(cell)
+    assert labvla("down").returncode == 0
+
+
+def cycle(labvla, times):
+    """Bring a stack up and down repeatedly; return what was left after each cycle."""
+    left = []
+    for _ in range(times):
+        labvla.up("franka")
+        assert labvla("down").returncode == 0
+        left.append(traces())
+    return left
+
+
+def test_cycles_leave_nothing_behind(labvla):
+    left = cycle(labvla, 3)
+    assert left[-1] == left[0]
+    assert left[-1]["processes"] == 0
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_ten_cycles_leave_nothing_behind(labvla):
+    left = cycle(labvla, 10)
+    assert left[-1] == left[0]
+    assert left[-1]["processes"] == 0
