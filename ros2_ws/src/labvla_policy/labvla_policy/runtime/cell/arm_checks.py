@@ -91,38 +91,34 @@ def braking_is_inside_hardware(
     curves = hardware_limits.velocity_near_limits
     if curves is None:
         return
-    for joint in range(len(operating_limits.velocity)):
-        upper = operating_limits.position_upper[joint]
-        lower = operating_limits.position_lower[joint]
-        yield from _braking(
-            operating_limits, joint, curves.upper, "position_upper", curves.upper.q[joint] - upper
-        )
-        yield from _braking(
-            operating_limits, joint, curves.lower, "position_lower", lower - curves.lower.q[joint]
-        )
+    for joint, acceleration in enumerate(operating_limits.acceleration):
+        flattest = min(curves.upper.k[joint], curves.lower.k[joint])
+        if flattest <= 2 * acceleration:
+            yield Finding(
+                f"operating_limits.acceleration[{joint}]",
+                f"expected less than {flattest / 2:g} rad/s², half of the speed curve's k, "
+                f"got {acceleration:g} rad/s²",
+                "the robot's speed limit would fall faster than the arm can brake",
+            )
+            continue
+        yield from _room_to_brake(operating_limits, joint, curves.upper, sign=1)
+        yield from _room_to_brake(operating_limits, joint, curves.lower, sign=-1)
 
 
-def _braking(
-    limits: OperatingLimits, joint: int, curve: VelocityCurve, name: str, margin: float
+def _room_to_brake(
+    limits: OperatingLimits, joint: int, curve: VelocityCurve, sign: int
 ) -> Iterator[Finding]:
-    c, k, q = curve.c[joint], curve.k[joint], curve.q[joint]
-    velocity, acceleration = limits.velocity[joint], limits.acceleration[joint]
-    side = "upper" if name == "position_upper" else "lower"
-    if k <= 2 * acceleration:
-        yield Finding(
-            f"operating_limits.acceleration[{joint}]",
-            f"expected less than {k / 2:g} rad/s², half of the {side} speed curve's k, "
-            f"got {acceleration:g} rad/s²",
-            "the robot's speed limit would fall faster than the arm can brake",
-        )
-        return
-    needed = braking_margin(c, k, velocity, acceleration)
-    if margin < needed:
-        sign = 1 if side == "upper" else -1
+    """Look at one end of the range: sign is 1 for the upper, -1 for the lower one."""
+    name = "position_upper" if sign > 0 else "position_lower"
+    limit: float = getattr(limits, name)[joint]
+    needed = braking_margin(
+        curve.c[joint], curve.k[joint], limits.velocity[joint], limits.acceleration[joint]
+    )
+    if sign * (curve.q[joint] - limit) < needed:
         yield Finding(
             f"operating_limits.{name}[{joint}]",
-            f"expected {'at most' if sign > 0 else 'at least'} {q - sign * needed:.4f} rad, "
-            f"got {q - sign * margin:.4f} rad",
+            f"expected {'at most' if sign > 0 else 'at least'} "
+            f"{curve.q[joint] - sign * needed:.4f} rad, got {limit:.4f} rad",
             "nearer to the end, braking would cross the robot's position-dependent speed limit; "
             "leave more room, or lower velocity or acceleration",
         )
@@ -186,7 +182,7 @@ def postures_are_reachable(
         for joint, position in enumerate(posture.joints):
             lower = operating_limits.position_lower[joint]
             upper = operating_limits.position_upper[joint]
-            if not lower <= position <= upper:
+            if lower <= upper and not lower <= position <= upper:
                 yield Finding(
                     f"postures[{index}].joints[{joint}]",
                     f"expected {lower:g} to {upper:g} rad, the operating range of "

@@ -30,9 +30,6 @@ def arms_are_distinct(arms: tuple[Arm, ...]) -> Iterator[Finding]:
     actions = [arm.gripper.action.lstrip("/") for arm in arms]
     yield from repeated(actions, "arms[{}].gripper.action", "gripper action")
     for index, arm in enumerate(arms[1:], start=1):
-        for joint in sorted(set(arm.joints) & set(arms[0].joints)):
-            place = f"arms[{index}].joints[{arm.joints.index(joint)}]"
-            yield Finding(place, f"expected every joint in one arm, got '{joint}' in two")
         apart = _distance(arm.base.position, arms[0].base.position)
         if apart < LEAST_BASE_DISTANCE:
             yield Finding(
@@ -75,19 +72,18 @@ def cameras_fill_the_slots(cameras: tuple[Camera, ...]) -> Iterator[Finding]:
     yield from repeated([camera.name for camera in cameras], "cameras[{}].name", "camera name")
     yield from repeated([camera.topic for camera in cameras], "cameras[{}].topic", "image topic")
     slots = [camera.slot for camera in cameras]
-    used = {slot for slot in slots if slot is not None}
+    taken = [slot for slot in slots if slot is not None]
     for index, slot in enumerate(slots):
         if slot is not None and slot in slots[:index]:
             first = cameras[slots.index(slot)].name
             message = f"expected a free slot, got {slot}, which camera '{first}' has"
             yield Finding(f"cameras[{index}].slot", message)
-    if not used:
+    if not taken:
         yield Finding("cameras", "expected a camera in slot 0, got none in any slot")
-    for index, slot in enumerate(slots):
-        if slot is not None and slot == max(used) and used != set(range(len(used))):
-            free = min(set(range(slot)) - used)
-            message = f"expected slots without a gap, got {slot} while slot {free} is empty"
-            yield Finding(f"cameras[{index}].slot", message)
+    elif len(set(taken)) == len(taken) <= max(taken):
+        last, free = max(taken), min(set(range(max(taken))) - set(taken))
+        message = f"expected slots without a gap, got {last} while slot {free} is empty"
+        yield Finding(f"cameras[{slots.index(last)}].slot", message)
 
 
 def cameras_are_mounted_on_known_frames(

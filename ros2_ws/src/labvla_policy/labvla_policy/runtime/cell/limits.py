@@ -32,10 +32,9 @@ class VelocityCurve:
     ]
     q: Annotated[PerJoint, per_joint("joint position at which the root is zero", ANGLE)]
 
-    def allowed(self, joint: int, position: float) -> float:
-        """Return the largest speed towards this end at a joint position."""
-        distance = abs(self.q[joint] - position)
-        return max(0.0, self.c[joint] + math.sqrt(self.k[joint] * distance))
+    def speed(self, joint: int, distance: float) -> float:
+        """Return the largest speed at a distance before q; 0 beyond it."""
+        return max(0.0, self.c[joint] + math.sqrt(self.k[joint] * max(0.0, distance)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +79,16 @@ class HardwareLimits:
         PositionDependentVelocity | None,
         key("speed limits that depend on the joint position (Franka)"),
     ] = None
+
+    def velocity_range(self, joint: int, position: float) -> tuple[float, float]:
+        """Return the smallest and the largest velocity that the robot allows at a position."""
+        fastest = self.velocity[joint]
+        near = self.velocity_near_limits
+        if near is None:
+            return -fastest, fastest
+        downward = near.lower.speed(joint, position - near.lower.q[joint])
+        upward = near.upper.speed(joint, near.upper.q[joint] - position)
+        return -min(fastest, downward), min(fastest, upward)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from labvla_policy.runtime.cell.problems import CellError, Problem, did_you_mean
 from labvla_policy.runtime.cell.yaml_reader import YamlReader
 
 SEARCH_PATH_VARIABLE = "LABVLA_CELLS"
-LARGEST_FILE = 1_000_000  # bytes; a cell has a few thousand, so more is another kind of file
+LARGEST_FILE = 250_000  # bytes; a cell has ten thousand, so more is another kind of file
 _SUFFIXES = (".yaml", ".yml")
 
 

@@ -93,7 +93,7 @@ def _value(key: Key) -> str:
         one = _scalar(items[0], key)
         if spec.per_joint:
             return f"per joint: {one}"
-        return f"list of: {one}" if items[-1] is Ellipsis else f"{len(items)} × {one}"
+        return f"list of: {one}" if items[-1] is Ellipsis else f"{len(items)} of: {one}"
     return _scalar(hint, key)
 
 

@@ -21,6 +21,9 @@ from labvla_policy.runtime.cell.units import QuantityError, parse_quantity
 
 _TAG = "tag:yaml.org,2002:"
 _NONE_WORDS = ("none", "null", "~", "")
+# What YAML makes of a plain scalar by itself; any other tag was written out, and is reported so.
+_PLAIN_TAGS = {"bool", "int", "float", "null", "timestamp", "merge", "value"}
+_DEEPEST = 20  # a cell has 6 levels
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,14 @@ class Finding:
 # one of them could not be read.
 Check = Callable[..., Iterable[Finding]]
 Checks = Mapping[type, tuple[Check, ...]]
+
+
+class _TooDeepError(Exception):
+    """Brackets without end."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__(line)
+        self.line = line
 
 
 class _UnreadType:
@@ -73,8 +84,9 @@ class YamlReader:
             line = text.count("\n", 0, error.position) + 1
             self._add(line, "", f"expected text, got the character {error.character:#x}")
             return None
-        except RecursionError:
-            self._add(1, "", "expected a cell description, got brackets nested without end")
+        except _TooDeepError as error:
+            message = f"expected at most {_DEEPEST} levels, got lists or keys nested deeper"
+            self._add(error.line, "", message)
             return None
         if root is None:
             self._add(1, "", "expected a cell description, got nothing but blanks and comments")
@@ -89,8 +101,8 @@ class YamlReader:
             Problem(file=self._file, line=line, key=path, message=message, hint=hint)
         )
 
-    def _unread(self, node: Node, path: str, message: str, hint: str = "") -> _UnreadType:
-        self._add(node.start_mark.line + 1, path, message, hint)
+    def _unread(self, path: str, message: str, hint: str = "") -> _UnreadType:
+        self._add(self._line(path), path, message, hint)
         return _UNREAD
 
     def _line(self, path: str) -> int:
@@ -100,8 +112,13 @@ class YamlReader:
 
     def _refuse_what_ros_parameters_cannot_hold(self, text: str) -> None:
         reason = "ROS parameter files cannot hold them, and parts of this file become one"
+        depth = 0
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             line = event.start_mark.line + 1 if event.start_mark is not None else 1
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST:  # PyYAML would take minutes over a file full of brackets
+                raise _TooDeepError(line)
             if isinstance(event, yaml.AliasEvent):
                 hint = f"write the value out; {reason}"
                 self._add(line, "", f"expected a value, got the alias *{event.anchor}", hint)
@@ -117,9 +134,9 @@ class YamlReader:
     # Mappings --------------------------------------------------------------------------------
 
     def _dataclass(self, cls: type, node: Node, path: str) -> Any:
-        self.lines[path] = node.start_mark.line + 1
+        self.lines.setdefault(path, node.start_mark.line + 1)
         if not isinstance(node, MappingNode):
-            return self._unread(node, path, f"expected keys and values, got {_shown(node)}")
+            return self._unread(path, f"expected keys and values, got {_shown(node)}")
         children = self._children(node, path)
         keys = {key.name: key for key in keys_of(cls)}
         meant = self._report_unknown(children, keys, path)
@@ -140,8 +157,7 @@ class YamlReader:
             elif key.required:
                 complete = False
                 if name not in meant:
-                    line = node.start_mark.line + 1
-                    self._add(line, path, f"expected the key '{name}', got none", key.spec.reason)
+                    self._unread(path, f"expected the key '{name}', got none", key.spec.reason)
             else:
                 values[name] = key.default
         self._joint_count = outer_joint_count
@@ -220,11 +236,12 @@ class YamlReader:
             for kind in typing.get_args(_key_type(option, "kind"))
         }
         if not isinstance(node, MappingNode):
-            return self._unread(node, path, f"expected keys and values, got {_shown(node)}")
+            return self._unread(path, f"expected keys and values, got {_shown(node)}")
         chosen = next((value for key, value in node.value if key.value == "kind"), None)
         if chosen is None:
             known = ", ".join(by_kind)
-            return self._unread(node, path, f"expected the key 'kind' ({known}), got none")
+            return self._unread(path, f"expected the key 'kind' ({known}), got none")
+        self.lines[_join(path, "kind")] = chosen.start_mark.line + 1
         kind = self._choice(tuple(by_kind), chosen, _join(path, "kind"))
         return _UNREAD if kind is _UNREAD else self._dataclass(by_kind[kind], node, path)
 
@@ -237,16 +254,16 @@ class YamlReader:
                 one = self._value(item_type, spec, node, path)
                 return _UNREAD if one is _UNREAD or count is None else (one,) * count
         if not isinstance(node, SequenceNode):
-            return self._unread(node, path, f"expected a list, got {_shown(node)}")
+            return self._unread(path, f"expected a list, got {_shown(node)}")
         got = len(node.value)
         if count is not None and got != count:
             reason = ", one per joint" if spec.per_joint else ""
-            return self._unread(node, path, f"expected {count} values{reason}, got {got}")
+            return self._unread(path, f"expected {count} values{reason}, got {got}")
         if got < spec.fewest:
             message = f"expected at least {spec.fewest}, got an empty list"
-            return self._unread(node, path, message, spec.reason)
+            return self._unread(path, message, spec.reason)
         if spec.most is not None and got > spec.most:
-            return self._unread(node, path, f"expected at most {spec.most}, got {got}", spec.reason)
+            return self._unread(path, f"expected at most {spec.most}, got {got}", spec.reason)
         values = []
         for index, item in enumerate(node.value):
             place = f"{path}[{index}]"
@@ -259,7 +276,7 @@ class YamlReader:
     def _scalar(self, expected: str, node: Node, path: str) -> str | None:
         if isinstance(node, ScalarNode) and (node.tag != _TAG + "null" or node.style):
             return str(node.value)
-        self._unread(node, path, f"expected {expected}, got {_shown(node)}")
+        self._unread(path, f"expected {expected}, got {_shown(node)}")
         return None
 
     def _quantity(self, spec: Spec, node: Node, path: str) -> Any:
@@ -271,11 +288,11 @@ class YamlReader:
         try:
             value = parse_quantity(text, dimension)
         except QuantityError as error:
-            return self._unread(node, path, str(error), error.hint)
+            return self._unread(path, str(error), error.hint)
         if not spec.admits(value):
             unit = f" {dimension.si_unit}" if dimension.si_unit else ""
             message = f"expected a {dimension.name} {spec.bounds()}{unit}, got {quoted(text)}"
-            return self._unread(node, path, message, spec.reason)
+            return self._unread(path, message, spec.reason)
         return value
 
     def _integer(self, spec: Spec, node: Node, path: str) -> Any:
@@ -286,9 +303,9 @@ class YamlReader:
         digits = text.removeprefix("-")
         # The length guard keeps int() from a number that Python itself refuses to convert.
         if not (digits.isascii() and digits.isdigit() and len(digits) < 10):
-            return self._unread(node, path, f"expected {expected}, got {quoted(text)}")
+            return self._unread(path, f"expected {expected}, got {quoted(text)}")
         if not spec.admits(int(text)):
-            return self._unread(node, path, f"expected {expected}, got {text}", spec.reason)
+            return self._unread(path, f"expected {expected}, got {text}", spec.reason)
         return int(text)
 
     def _choice(self, options: tuple[str, ...], node: Node, path: str) -> Any:
@@ -299,7 +316,7 @@ class YamlReader:
         if text not in options:
             guess = closest(text, options)
             hint = f"did you mean '{guess}'?" if guess else ""
-            return self._unread(node, path, f"expected {expected}, got {quoted(text)}", hint)
+            return self._unread(path, f"expected {expected}, got {quoted(text)}", hint)
         return text
 
     def _text(self, spec: Spec, node: Node, path: str) -> Any:
@@ -310,10 +327,12 @@ class YamlReader:
             return _UNREAD
         if node.tag != _TAG + "str":
             kind = node.tag.removeprefix(_TAG)
+            if kind not in _PLAIN_TAGS:
+                return _UNREAD
             message = f"expected {form.description}, got {quoted(text)}, which YAML reads as {kind}"
-            return self._unread(node, path, message, "put it in quotes, or choose another name")
+            return self._unread(path, message, "put it in quotes, or choose another name")
         if not form.pattern.fullmatch(text):
-            return self._unread(node, path, f"expected {form.description}, got {quoted(text)}")
+            return self._unread(path, f"expected {form.description}, got {quoted(text)}")
         return text
 
 
