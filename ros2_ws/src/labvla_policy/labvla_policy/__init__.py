@@ -1,0 +1,1 @@
+"""Everything between camera and action chunk."""

@@ -1,0 +1,1 @@
+"""Observation, scheduling, safety and cells: plain Python, no ROS, no torch."""
