@@ -87,7 +87,10 @@ REASONS: dict[str, Reason] = {
                 "a joint appears twice in one joint state",
                 "a broken merge of two joint-state topics",
             ),
-            "joint_not_finite": ("a measured position is not a number", "a broken sensor or driver"),
+            "joint_not_finite": (
+                "a measured position is not a number",
+                "a broken sensor or driver",
+            ),
             "gripper_state_missing": (
                 "no state of a gripper has arrived",
                 "start its driver; compare its topic with the cell",
@@ -247,7 +250,6 @@ REASONS: dict[str, Reason] = {
         {
             "posture_unknown": ("the cell has no posture of that name", "use one of its postures"),
             "joint_unknown": ("a joint that the cell does not have", "use the cell's joint names"),
-            "joint_repeated": ("a joint was given twice", "give each joint once"),
             "goal_not_finite": ("a goal position is not a number", "give finite positions"),
             "speed_scale": ("a speed scale outside of 0 to 1", "give one above 0, at most 1"),
             "not_at_rest": (

@@ -33,7 +33,9 @@ class Observation:
     joint_names: tuple[str, ...]
     positions: Array  # rad, measured, in the order of joint_names
     instruction: str
-    grippers: Array = field(default_factory=_none)  # m between the fingers, in the order of the cell's arms
+    grippers: Array = field(
+        default_factory=_none
+    )  # m between the fingers, in the order of the cell's arms
     state: Array = field(default_factory=_none)  # the policy's columns in the policy's units
     images: tuple[Pixels | None, ...] = ()  # one for each slot of the policy; None: masked
     camera_stamps: tuple[CameraStamp, ...] = ()

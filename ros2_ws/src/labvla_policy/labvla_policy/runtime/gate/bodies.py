@@ -148,9 +148,7 @@ def touching(arm: Arm, first: Capsule, second: Capsule) -> bool:
     return far - near <= 1
 
 
-def _placed(
-    body: str, link: int, frame: Array, start: Point, end: Point, radius: float
-) -> Capsule:
+def _placed(body: str, link: int, frame: Array, start: Point, end: Point, radius: float) -> Capsule:
     def point(p: Point) -> Point:
         x, y, z = frame[:3, :3] @ np.array(p) + frame[:3, 3]
         return float(x), float(y), float(z)

@@ -217,13 +217,16 @@ class CollisionModel:
             if kind == "arm_collision":
                 levers[pair] += own[j]
             elif kind == "self_collision":
-                further, nearer = (j, i) if self._capsules[j].link > self._capsules[i].link else (i, j)
+                further, nearer = (
+                    (j, i) if self._capsules[j].link > self._capsules[i].link else (i, j)
+                )
                 levers[pair] = np.where(own[nearer] > 0, 0.0, own[further])
         return levers
 
     def _segments(self, path: Array) -> tuple[Array, Array]:
         """Return where the capsules' segments begin and end: rows x capsules x 3, cell frame."""
-        starts, ends = [], []
+        starts: list[Array] = []
+        ends: list[Array] = []
         first_joint = 0
         for arm, cell_arm in enumerate(self._cell.arms):
             chain = CHAINS[cell_arm.kind]
@@ -258,7 +261,8 @@ class CollisionModel:
         )
         sizes = lengths[first] + self._pair_radii
         sizes[:count] += lengths[second[:count]]
-        return distance - sizes
+        lower_bound: Array = distance - sizes
+        return lower_bound
 
     def _exact(
         self, starts: Array, ends: Array, rows: NDArray[np.intp], pairs: NDArray[np.intp]

@@ -54,4 +54,5 @@ def segment_box_apart(p: Array, p_end: Array, lower: Array, upper: Array) -> Arr
 
 
 def _dot(a: Array, b: Array) -> Array:
-    return np.einsum("...i,...i->...", a, b)
+    product: Array = np.einsum("...i,...i->...", a, b)
+    return product

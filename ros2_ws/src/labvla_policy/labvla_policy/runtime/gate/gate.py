@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from labvla_policy.runtime import plans
 from labvla_policy.runtime.cell import Cell
@@ -27,7 +28,6 @@ class GateSettings:
     rules: RuleSettings = field(default_factory=RuleSettings)
     clearance: float = 0.010  # m between bodies; as much as the capsules may be too small
     box_clearance: float = 0.0  # m to keep-out boxes, which are drawn with room already
-    check_row_time: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,9 @@ class Gate:
         self._settings = settings or GateSettings()
         self._limits = Limits.of_cell(cell)
         self._model = CollisionModel(cell)
-        self._required = self._model.required(self._settings.clearance, self._settings.box_clearance)
+        self._required = self._model.required(
+            self._settings.clearance, self._settings.box_clearance
+        )
         self._box = np.array([cell.workspace.tool.lower, cell.workspace.tool.upper])
         self._tools = [arm.tcp.matrix() for arm in cell.arms]
         self._bases = [arm.base.matrix() for arm in cell.arms]
@@ -60,11 +62,10 @@ class Gate:
     def check(self, plan: Prediction, now: Situation) -> Verdict:
         """Judge a plan that would take over now."""
         settings = self._settings.rules
-        expected = 1.0 / self._cell.policy.row_rate
         refusal = (
             rules.names(plan, self._cell)
             or rules.shape(plan, settings)
-            or (rules.row_time(plan, expected, settings) if self._settings.check_row_time else None)
+            or rules.row_time(plan, now, settings)
             or rules.finite(plan)
         )
         if refusal is not None:
@@ -77,18 +78,19 @@ class Gate:
                 Refusal("no_rows_left", f"all {plan.rows} rows are past", row=plan.rows - 1),
             )
         refusal = rules.telltale(plan.joint_targets, plan, now, settings)
-        if refusal is None:
-            refusal = self._check_motion(plan.joint_targets[past:], plan.times[past:], now)
         if refusal is not None:
-            row = refusal.row + past if refusal.row >= 0 else past
-            return Verdict(None, replace(refusal, row=row))
-        pace = rules.pace(plan.joint_targets[past:], plan.dt, self._limits, settings)
+            return Verdict(None, refusal)
+        ahead = plan.joint_targets[past:]
+        refusal = self._check_motion(ahead, plan.times[past:], now)
+        if refusal is not None:
+            return Verdict(None, _counted_from(refusal, past))
+        pace = rules.pace(ahead, plan.dt, self._limits, settings)
         if pace.decides is None:
             return Verdict(plan, None)
         if pace.scale < settings.slowest:
-            return Verdict(None, replace(pace.decides, row=pace.decides.row + past))
+            return Verdict(None, _counted_from(pace.decides, past))
         why = replace(
-            pace.decides,
+            _counted_from(pace.decides, past),
             reason="slowed_down",
             detail=f"played at {pace.scale:.0%}: {pace.decides.detail}",
         )
@@ -100,7 +102,7 @@ class Gate:
             path, now
         )
 
-    def _check_motion(self, q: Array, times: Array, now: Situation) -> Refusal | None:
+    def _check_motion(self, q: Array, times: NDArray[np.int64], now: Situation) -> Refusal | None:
         seconds = (times - now.t) / NANOSECONDS
         return rules.first_row_jump(
             q, seconds, now, self._limits, self._settings.rules
@@ -142,7 +144,8 @@ class Gate:
         ):
             points = (base @ CHAINS[arm.kind].forward(q) @ tool)[:, :3, 3]
             outside.append(np.maximum(lower - points, points - upper).max(axis=1))
-        return np.maximum(np.stack(outside, axis=1), 0.0)
+        distances: Array = np.maximum(np.stack(outside, axis=1), 0.0)
+        return distances
 
     def _split(self, path: Array) -> Sequence[Array]:
         ends = np.cumsum([len(arm.joints) for arm in self._cell.arms])[:-1]
@@ -159,6 +162,11 @@ class Gate:
 
 
 _NOISE = 1e-6  # m; rounding must not turn a motion that leaves a bound into one that breaks it
+
+
+def _counted_from(refusal: Refusal, past: int) -> Refusal:
+    """Return a refusal that was found among the rows ahead with the row's number in the plan."""
+    return replace(refusal, row=refusal.row + past)
 
 
 def _of_contact(contact: Contact) -> Refusal:

@@ -37,6 +37,7 @@ class Situation:
     t: int  # ns
     positions: Array  # rad, the controller's reference, in the order of cell.joints
     velocities: Array  # rad/s, of the reference
+    row_time: float | None = None  # s, where a contract says how far apart rows are
     previous: Prediction | None = None  # the answer before this one, accepted or not
     returning: bool = False  # begins beyond a bound and may come back (only move_to may)
 
@@ -106,8 +107,11 @@ def shape(plan: Prediction, settings: RuleSettings) -> Refusal | None:
     return None
 
 
-def row_time(plan: Prediction, expected: float, settings: RuleSettings) -> Refusal | None:
+def row_time(plan: Prediction, now: Situation, settings: RuleSettings) -> Refusal | None:
     """Rows as far apart in time as the contract says: else the same motion at another speed."""
+    expected = plan.dt if now.row_time is None else now.row_time
+    if not plan.dt > 0:
+        return Refusal("row_time", f"expected a time above 0 between rows, got {plan.dt}")
     if not abs(plan.dt - expected) <= settings.row_time_tolerance * expected:
         return Refusal(
             "row_time",
@@ -153,7 +157,6 @@ def telltale(q: Array, plan: Prediction, now: Situation, settings: RuleSettings)
             plan.joint_names[worst],
             float(away[worst]),
             settings.hold_tolerance,
-            0,
         )
     before = now.previous
     moves = np.ptp(q, axis=0).max() > settings.hold_tolerance
@@ -190,12 +193,11 @@ def first_row_jump(
         limits.names[joint],
         float(away[joint]),
         float(allowed[joint]),
+        0,
     )
 
 
-def positions(
-    q: Array, now: Situation, limits: Limits, settings: RuleSettings
-) -> Refusal | None:
+def positions(q: Array, now: Situation, limits: Limits, settings: RuleSettings) -> Refusal | None:
     """Every row inside the operating range."""
     lower = limits.lower - settings.position_tolerance
     upper = limits.upper + settings.position_tolerance

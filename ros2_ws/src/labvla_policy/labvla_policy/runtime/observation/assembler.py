@@ -74,9 +74,7 @@ class Assembler:
     def __post_init__(self) -> None:
         self._watches: dict[str, _Watch] = {}
 
-    def assemble(
-        self, t: int, instruction: str, reference: Array | None = None
-    ) -> Observation:
+    def assemble(self, t: int, instruction: str, reference: Array | None = None) -> Observation:
         """Return the observation of the moment t (ns), or raise why it is refused.
 
         `reference` are the controller's joint positions, for policies that are anchored to them.
@@ -99,13 +97,15 @@ class Assembler:
             instruction=instruction,
             grippers=openings,
             state=columns,
-            images=tuple(frame and frame.pixels for frame in chosen),
+            images=tuple(frame.pixels if frame else None for frame in chosen),
             camera_stamps=tuple(CameraStamp(f.camera.name, f.sample.stamp) for f in seen),
             skew=skew,
             age=t - earliest,
             reference=reference,
             hash=observation_digest(
-                [frame and (frame.pixels, frame.digest) for frame in chosen], columns, instruction
+                [(frame.pixels, frame.digest) if frame else None for frame in chosen],
+                columns,
+                instruction,
             ),
         )
 

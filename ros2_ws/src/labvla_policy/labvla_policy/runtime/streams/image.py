@@ -32,15 +32,24 @@ class ImageMessage(Protocol):
     """What sensor_msgs/Image has, and cdr.Image for both raw and compressed ones."""
 
     @property
-    def encoding(self) -> str: ...
+    def encoding(self) -> str:
+        """Pixel format, or what kind of compression."""
+
     @property
-    def width(self) -> int: ...
+    def width(self) -> int:
+        """Pixels per row."""
+
     @property
-    def height(self) -> int: ...
+    def height(self) -> int:
+        """Rows of pixels."""
+
     @property
-    def step(self) -> int: ...
+    def step(self) -> int:
+        """Bytes per row."""
+
     @property
-    def data(self) -> Any: ...
+    def data(self) -> Any:
+        """The bytes, as anything that has a buffer."""
 
 
 @dataclass(frozen=True)
