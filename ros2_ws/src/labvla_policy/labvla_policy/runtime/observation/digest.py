@@ -29,7 +29,7 @@ _BEGINNING = b"labvla.observation.1\n"
 
 def pixel_digest(pixels: Pixels) -> bytes:
     """Return the SHA-256 of a picture's pixels."""
-    return hashlib.sha256(memoryview(np.ascontiguousarray(pixels)).cast("B")).digest()
+    return hashlib.sha256(np.ascontiguousarray(pixels).data).digest()
 
 
 def observation_digest(
