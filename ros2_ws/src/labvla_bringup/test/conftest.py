@@ -27,6 +27,7 @@ class Labvla:
             [sys.executable, "-m", "labvla_bringup.cli", *words],
             cwd=self.folder,
             env={**os.environ, **(env or {})},
+            check=False,
             capture_output=True,
             text=True,
             timeout=TIMEOUT,

@@ -74,12 +74,6 @@ BREAKAGES = {
 }
 
 
-@pytest.fixture
-def healthy_dds(monkeypatch):
-    """The middleware is really used where it is the subject; elsewhere that costs a second a test."""
-    monkeypatch.setattr(dds, "subprocess", None)
-
-
 @pytest.mark.parametrize("name", sorted(BREAKAGES))
 def test_breaking_one_thing_turns_exactly_its_check_red(monkeypatch, tmp_path, name):
     BREAKAGES[name](monkeypatch, tmp_path)

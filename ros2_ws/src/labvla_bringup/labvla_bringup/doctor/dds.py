@@ -17,7 +17,7 @@ from labvla_policy.nodes import qos
 BYTES = 1_000_000
 TRIPS = 5
 DISCOVERY = 10.0  # s
-TIMEOUT = 5.0  # s, for all trips
+TIMEOUT = 15.0  # s, for all trips: a busy machine is slow, not broken
 
 
 def round_trip(_context: Context) -> str:

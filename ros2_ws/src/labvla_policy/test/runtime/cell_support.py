@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
 from labvla_policy.runtime.cell import Cell, CellError, Problem, find_cells, load_cell
 
 SHIPPED = ("dual_arm", "dual_franka", "franka", "ur5e")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from cell_support import Case, line_of, only_problem, problems_of, text_of, write
+
 from labvla_policy.runtime.cell import load_cell
 
 # fmt: off

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from cell_support import line_of
+
 from labvla_policy.runtime.cell import (
     Cell,
     CellError,

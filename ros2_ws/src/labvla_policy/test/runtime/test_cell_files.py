@@ -10,6 +10,7 @@ import yaml
 from cell_support import SHIPPED, text_of, write
 from hypothesis import given
 from hypothesis import strategies as st
+
 from labvla_policy.runtime.cell import Pose, Robotiq2F85, find_cells, load_cell
 from labvla_policy.runtime.cell.hashing import normalised
 from labvla_policy.runtime.cell.limits import braking_margin

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from labvla_policy.runtime.cell import find_cells
 from labvla_policy.runtime.cell.reference import reference, renewed
 
