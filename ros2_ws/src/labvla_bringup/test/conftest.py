@@ -76,6 +76,15 @@ def labvla(tmp_path):
     command.end()
 
 
+@pytest.fixture(scope="module")
+def franka_up(tmp_path_factory):
+    """A running stack that the tests of a module share: they look at it and leave it as it is."""
+    command = Labvla(tmp_path_factory.mktemp("franka_up"))
+    command.up("franka")
+    yield command
+    command.end()
+
+
 @pytest.fixture(name="wait_for")
 def _wait_for():
     return wait_for
