@@ -1,4 +1,4 @@
-"""Every test run has a ROS domain and a runtime folder of its own: it meets nobody, nobody meets it."""
+"""Every test run has a ROS domain and a runtime folder of its own and meets nobody."""
 
 import os
 import tempfile

@@ -27,6 +27,7 @@ class Labvla:
             [sys.executable, "-m", "labvla_bringup.cli", *words],
             cwd=self.folder,
             env={**os.environ, **(env or {})},
+            check=False,
             capture_output=True,
             text=True,
             timeout=TIMEOUT,
@@ -71,6 +72,15 @@ def wait_for(condition, timeout=TIMEOUT):
 @pytest.fixture
 def labvla(tmp_path):
     command = Labvla(tmp_path)
+    yield command
+    command.end()
+
+
+@pytest.fixture(scope="module")
+def franka_up(tmp_path_factory):
+    """A running stack that the tests of a module share: they look at it and leave it as it is."""
+    command = Labvla(tmp_path_factory.mktemp("franka_up"))
+    command.up("franka")
     yield command
     command.end()
 

@@ -22,22 +22,24 @@ def swap(old, new):
 
 
 BREAKAGES = {
-    "typo_key": swap("joint_states:", "joint_sates:"),
-    "wrong_unit": swap("row_rate: 30 Hz", "row_rate: 30 mm"),
-    "duplicate_joint": swap("fr3_joint2", "fr3_joint1"),
-    "not_a_layout": swap("layout: single_8", "layout: dual_14"),
+    "typo_key": ("franka", swap("joint_states:", "joint_sates:")),
+    "wrong_unit": ("franka", swap("row_rate: 30 Hz", "row_rate: 30 mm")),
+    "duplicate_joint": ("franka", swap("fr3_joint2", "fr3_joint1")),
+    "two_arms_for_one": ("franka", swap("layout: single_8", "layout: dual_14")),
+    "14_wide_on_two_frankas": ("dual_franka", swap("layout: dual_16", "layout: dual_14")),
 }
 
 
 @pytest.mark.parametrize("command", ["up", "demo"])
 @pytest.mark.parametrize("breakage", sorted(BREAKAGES))
 def test_refused_with_file_and_line(labvla, tmp_path, command, breakage):
-    text, line = BREAKAGES[breakage](config("cells/franka.yaml").read_text())
-    file = tmp_path / "franka.yaml"
+    cell, change = BREAKAGES[breakage]
+    text, line = change(config(f"cells/{cell}.yaml").read_text())
+    file = tmp_path / f"{cell}.yaml"
     file.write_text(text)
     done = labvla(command, str(file))
     assert done.returncode == 2
-    assert f"franka.yaml:{line}: " in done.stderr
+    assert f"{cell}.yaml:{line}: " in done.stderr
     assert len(done.stderr.splitlines()) <= ONE_SCREEN
     assert done.stdout == ""
     assert registry.current() is None

@@ -1,7 +1,12 @@
 """The command line: every name is there, wrong use is told from what is missing."""
 
+from pathlib import Path
+
 import pytest
 
+import labvla_msgs.action
+import labvla_msgs.msg
+import labvla_msgs.srv
 from labvla_bringup import cli
 from labvla_bringup.cli import planned
 
@@ -54,3 +59,11 @@ def test_nothing_up(labvla):
     stop = labvla("stop")
     assert stop.returncode == 1
     assert "is the stack up" in stop.stderr
+
+
+def test_the_document_of_interfaces_leaves_nothing_out():
+    text = (Path(__file__).resolve().parents[4] / "docs" / "interfaces.md").read_text()
+    kinds = [vars(module) for module in (labvla_msgs.msg, labvla_msgs.srv, labvla_msgs.action)]
+    names = {name for kind in kinds for name in kind if name[0].isupper() and "_" not in name}
+    assert {name for name in names if name not in text} == set()
+    assert {name for name in cli.COMMANDS if f"`{name}" not in text} == set()

@@ -22,8 +22,8 @@ def test_fr3_home():
     up, out = np.array([-1, 1]) / np.sqrt(2), np.array([1, 1]) / np.sqrt(2)
     elbow = shoulder + 0.316 * up + 0.0825 * out
     # joint 4 folds by 135 degrees: the forearm is level, its offset hangs down
-    wrist = elbow + [0.384, 0.0] + [0.0, 0.0825]
-    flange = wrist + [0.088, 0] - [0, 0.107]
+    wrist = elbow + np.array([0.384, 0.0825])
+    flange = wrist + np.array([0.088, -0.107])
     np.testing.assert_allclose(pose[[0, 2], 3], flange, atol=1e-9)
     np.testing.assert_allclose(pose[:3, 2], [0, 0, -1], atol=1e-9)
 

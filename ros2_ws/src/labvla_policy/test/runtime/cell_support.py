@@ -5,15 +5,27 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from labvla_policy.runtime.cell import Cell, CellError, Problem, find_cells, load_cell
+
+from labvla_policy.runtime.cell import Cell, CellError, Problem, load_cell
 
 SHIPPED = ("dual_arm", "dual_franka", "franka", "ur5e")
+
+# The checkout's own files, whatever an installed workspace may still hold.
+REPOSITORY = Path(__file__).resolve().parents[5]
 
 Edit = tuple[str, str]
 
 
+def path_of(name: str) -> Path:
+    return REPOSITORY / "config" / "cells" / f"{name}.yaml"
+
+
 def text_of(name: str) -> str:
-    return find_cells()[name].read_text(encoding="utf-8")
+    return path_of(name).read_text(encoding="utf-8")
+
+
+def shipped(name: str) -> Cell:
+    return load_cell(path_of(name))
 
 
 def changed(text: str, old: str, new: str) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from cell_support import Case, line_of, only_problem, problems_of, text_of, write
+
 from labvla_policy.runtime.cell import load_cell
 
 # fmt: off
@@ -113,7 +114,7 @@ def test_one_mistake_is_one_problem_with_its_line(tmp_path: Path, case: Case) ->
 def test_admittance_without_a_wrench_says_that_current_is_no_substitute(tmp_path: Path) -> None:
     path = write(tmp_path, "ur5e")
     text = path.read_text()
-    start, end = text.index("    wrench:\n"), text.index("    # 6 N move")
+    start, end = text.index("    wrench:\n"), text.index("    # 9 N move")
     path.write_text(text[:start] + "    wrench: none\n" + text[end:])
     problem = only_problem(path)
     assert problem.message == "expected a wrist wrench for admittance, got wrench: none"

@@ -3,15 +3,14 @@
 from typing import Any
 
 import pytest
-from cell_support import line_of
+from cell_support import line_of, path_of, shipped
+
 from labvla_policy.runtime.cell import (
     Cell,
     CellError,
     CheckpointContract,
     Problem,
     check_policy_contract,
-    find_cells,
-    load_cell,
 )
 
 
@@ -36,15 +35,15 @@ TWO_ARMS = checkpoint(state_width=14, action_width=14, gripper_columns=(6, 13))
 
 
 def test_canonical_checkpoints_fit_their_cells() -> None:
-    check_policy_contract(load_cell("franka"), checkpoint())
-    check_policy_contract(load_cell("ur5e"), checkpoint())
-    check_policy_contract(load_cell("dual_arm"), TWO_ARMS)
+    check_policy_contract(shipped("franka"), checkpoint())
+    check_policy_contract(shipped("ur5e"), checkpoint())
+    check_policy_contract(shipped("dual_arm"), TWO_ARMS)
 
 
 def test_a_14_wide_checkpoint_is_refused_on_two_frankas() -> None:
-    cell = load_cell("dual_franka")
+    cell = shipped("dual_franka")
     (problem,) = refusals(cell, TWO_ARMS)
-    path = find_cells()["dual_franka"]
+    path = path_of("dual_franka")
     assert (problem.file, problem.line) == (str(path), line_of(path, "  layout: dual_16"))
     assert problem.key == "policy.layout"
     assert problem.message == (
@@ -71,7 +70,7 @@ def test_a_14_wide_checkpoint_is_refused_on_two_frankas() -> None:
 def test_each_difference_is_refused_by_name(
     changes: dict[str, Any], key: str, expected: str
 ) -> None:
-    cell = load_cell("franka")
+    cell = shipped("franka")
     (problem,) = refusals(cell, checkpoint(**changes))
     assert problem.key == key
     assert expected in problem.message
@@ -81,13 +80,11 @@ def test_each_difference_is_refused_by_name(
 def test_what_agrees_is_accepted() -> None:
     said = {"action_space": "delta_from_observation", "anchor": "measured", "row_offset": 1}
     said |= {"row_rate": 30.0, "gripper_unit": "finger_width"}
-    check_policy_contract(load_cell("franka"), checkpoint(**said))
+    check_policy_contract(shipped("franka"), checkpoint(**said))
 
 
 def test_all_differences_are_told_at_once() -> None:
-    problems = refusals(
-        load_cell("franka"), checkpoint(row_offset=0, camera_count=1, state_width=9)
-    )
+    problems = refusals(shipped("franka"), checkpoint(row_offset=0, camera_count=1, state_width=9))
     assert [problem.key for problem in problems] == [
         "cameras",
         "policy.layout",

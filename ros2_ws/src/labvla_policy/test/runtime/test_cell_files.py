@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from cell_support import SHIPPED, text_of, write
+from cell_support import SHIPPED, shipped, text_of, write
 from hypothesis import given
 from hypothesis import strategies as st
+
 from labvla_policy.runtime.cell import Pose, Robotiq2F85, find_cells, load_cell
 from labvla_policy.runtime.cell.hashing import normalised
 from labvla_policy.runtime.cell.limits import braking_margin
@@ -32,33 +33,33 @@ def test_the_shipped_cells_are_found_and_load() -> None:
 def test_each_cell_has_its_arms_columns_and_rate(
     name: str, kinds: list[str], width: int, rate: float
 ) -> None:
-    cell = load_cell(name)
+    cell = shipped(name)
     assert [arm.kind for arm in cell.arms] == kinds
     assert cell.policy.columns.width == len(cell.column_names) == width
     assert cell.controller.rate == rate
 
 
 def test_columns_are_canonical() -> None:
-    ur5e = load_cell("ur5e")
+    ur5e = shipped("ur5e")
     assert ur5e.column_names == (*ur5e.arms[0].joints, None, "arm_gripper")
-    dual = load_cell("dual_arm")
+    dual = shipped("dual_arm")
     left, right = dual.arms
     assert dual.column_names == (*left.joints, "left_gripper", *right.joints, "right_gripper")
     assert dual.policy.columns.gripper_columns == (6, 13)
-    assert load_cell("dual_franka").policy.columns.gripper_columns == (7, 15)
-    assert len(set(load_cell("dual_franka").column_names)) == 16
+    assert shipped("dual_franka").policy.columns.gripper_columns == (7, 15)
+    assert len(set(shipped("dual_franka").column_names)) == 16
 
 
 def test_a_franka_listens_to_the_fast_joint_states() -> None:
     for name in ("franka", "dual_franka"):
-        source = load_cell(name).joint_states
+        source = shipped(name).joint_states
         assert (source.topic, source.rate) == ("franka/joint_states", 1000)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_motion_that_can_stop_is_inside_the_hardware_limits(name: str) -> None:
     """Sampled over the whole range: the closed form that loading relies on is not assumed here."""
-    for arm in load_cell(name).arms:
+    for arm in shipped(name).arms:
         hardware, operating = arm.hardware_limits, arm.operating_limits
         for joint in range(len(arm.joints)):
             lower, upper = operating.position_lower[joint], operating.position_upper[joint]
@@ -95,13 +96,13 @@ def test_the_braking_margin_is_enough_and_not_too_much(
 
 
 def test_a_posture_of_the_cell_is_one_of_every_arm() -> None:
-    cell = load_cell("dual_arm")
+    cell = shipped("dual_arm")
     assert list(cell.posture("home")) == ["left", "right"]
     assert cell.posture("home")["right"].joints == cell.arms[1].postures[0].joints
 
 
 def test_polarity_says_which_end_is_open() -> None:
-    hand, robotiq = load_cell("franka").arms[0].gripper, load_cell("ur5e").arms[0].gripper
+    hand, robotiq = shipped("franka").arms[0].gripper, shipped("ur5e").arms[0].gripper
     assert (hand.closed, hand.open) == (0.0, 0.04)
     assert (robotiq.closed, robotiq.open) == (0.7929, 0.0)
     assert isinstance(robotiq, Robotiq2F85)
@@ -117,7 +118,7 @@ def test_a_pose_turns_about_fixed_axes() -> None:
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_round_trip(tmp_path: Path, name: str) -> None:
-    cell = load_cell(name)
+    cell = shipped(name)
     path = tmp_path / f"{name}.yaml"
     path.write_text(yaml.safe_dump(normalised(cell), sort_keys=True, allow_unicode=True))
     again = load_cell(path)
@@ -127,7 +128,7 @@ def test_round_trip(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_cell_can_be_sent_to_another_process(name: str) -> None:
-    cell = load_cell(name)
+    cell = shipped(name)
     again = pickle.loads(pickle.dumps(cell))
     assert again == cell
     assert again.origin.line("arms[0].joints[1]") == cell.origin.line("arms[0].joints[1]")
@@ -147,7 +148,7 @@ def test_spelling_does_not_change_the_hash(tmp_path: Path) -> None:
         ("jerk: 100", "jerk: [100, 100.0, 1e2, 100, 100, 100, 100 rad/s^3]"),
         ("One FR3 with the Franka hand,", "An arm,"),
     )
-    assert load_cell(same).hash == load_cell("franka").hash
+    assert load_cell(same).hash == shipped("franka").hash
 
 
 @pytest.mark.parametrize(
@@ -165,14 +166,14 @@ def test_spelling_does_not_change_the_hash(tmp_path: Path) -> None:
 def test_what_changes_behaviour_changes_the_hash(
     tmp_path: Path, old: str, new: str, contract_changes: bool
 ) -> None:
-    cell, other = load_cell("franka"), load_cell(write(tmp_path, "franka", (old, new)))
+    cell, other = shipped("franka"), load_cell(write(tmp_path, "franka", (old, new)))
     assert other.hash != cell.hash
     assert (other.contract_hash != cell.contract_hash) is contract_changes
 
 
 def test_the_contract_hash_is_the_same_in_every_release() -> None:
     """Chunks and episodes carry it: a change here makes the recorded ones look foreign."""
-    assert load_cell("franka").contract_hash == FRANKA_CONTRACT
+    assert shipped("franka").contract_hash == FRANKA_CONTRACT
 
 
 FRANKA_CONTRACT = "aea47fe036217478da548d0f890249469272076cfe84453fe4144edfc0c47290"

@@ -8,6 +8,7 @@ import yaml
 from cell_support import SHIPPED, text_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from labvla_policy.runtime.cell import Cell, CellError, load_cell
 from labvla_policy.runtime.cell.hashing import normalised
 from labvla_policy.runtime.cell.problems import SCREEN_LINES

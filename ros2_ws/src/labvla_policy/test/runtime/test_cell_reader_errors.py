@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from cell_support import SHIPPED, Case, line_of, only_problem, problems_of, write
+
 from labvla_policy.runtime.cell import CellError, load_cell
 from labvla_policy.runtime.cell.load import LARGEST_FILE
 from labvla_policy.runtime.cell.problems import SCREEN_COLUMNS, SCREEN_LINES

@@ -1,12 +1,11 @@
 """The document says what the dataclasses say."""
 
-from pathlib import Path
-
 import pytest
-from labvla_policy.runtime.cell import find_cells
+from cell_support import REPOSITORY, SHIPPED, text_of
+
 from labvla_policy.runtime.cell.reference import reference, renewed
 
-DOCUMENT = find_cells()["franka"].parents[2] / "docs" / "cells.md"
+DOCUMENT = REPOSITORY / "docs" / "cells.md"
 
 
 def test_the_document_is_current() -> None:
@@ -18,11 +17,11 @@ def test_the_document_is_current() -> None:
 
 def test_every_key_of_the_shipped_files_is_in_the_reference() -> None:
     text = reference()
-    for file in sorted(Path(find_cells()["franka"]).parent.glob("*.yaml")):
-        for line in file.read_text(encoding="utf-8").splitlines():
+    for cell in SHIPPED:
+        for line in text_of(cell).splitlines():
             name, colon, _ = line.strip().removeprefix("- ").partition(":")
             if colon and not line.strip().startswith(("#", "- {", "{")):
-                assert f"| `{name}` |" in text, f"{file.name}: {name}"
+                assert f"| `{name}` |" in text, f"{cell}: {name}"
 
 
 def test_a_document_without_the_marks_is_refused() -> None:
