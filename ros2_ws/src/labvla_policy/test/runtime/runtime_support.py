@@ -33,6 +33,15 @@ def refusal_of(action: Callable[[], object]) -> Refusal:
     return refused.value.refusal
 
 
+def outcome(action: Callable[[], object]) -> str:
+    """Return the reason of the refusal, or "done"."""
+    try:
+        action()
+    except Refused as refused:
+        return refused.refusal.reason
+    return "done"
+
+
 class JointState(NamedTuple):
     """What a bench or a driver says about joints."""
 

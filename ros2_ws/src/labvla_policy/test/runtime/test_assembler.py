@@ -83,10 +83,11 @@ def test_nothing_newer_than_t_is_used():
 def test_free_running_cameras_always_find_a_set(offsets, moment):
     bench = Bench()
     period = 33 * MS
-    times = sorted((T0 + n * period + off, c) for n in range(5) for c, off in zip(CAMERAS, offsets))
+    phases = dict(zip(CAMERAS, offsets, strict=True))
+    times = sorted((T0 + n * period + phases[c], c) for n in range(5) for c in CAMERAS)
     for stamp, camera in times:
         bench.frame(camera, stamp)
-    for n in range(0, 180):
+    for n in range(180):
         bench.joints(T0 + n * MS)
     bench.grippers(T0 + 100 * MS)
     seen = bench.assemble(T0 + 4 * period + moment)

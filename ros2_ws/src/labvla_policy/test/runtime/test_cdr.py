@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from runtime_support import refusal_of
+from runtime_support import outcome, refusal_of
 
-from labvla_policy.runtime.refusal import Refused
 from labvla_policy.runtime.streams import cdr
 
 # Header: stamp 1700000000.123456789, frame "camera".
@@ -71,10 +70,8 @@ def test_every_truncation_is_refused(message):
 @pytest.mark.parametrize("read", READERS)
 @given(st.binary(max_size=80))
 def test_any_bytes_are_read_or_refused(read, message):
-    try:
-        read(message)
-    except Refused as refused:
-        assert refused.refusal.reason == "message_corrupt"
+    reason = outcome(lambda: read(message))
+    assert reason in {"done", "message_corrupt"}
 
 
 def test_a_count_that_cannot_fit_is_refused_before_it_is_read():

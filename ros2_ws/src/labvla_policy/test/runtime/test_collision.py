@@ -159,6 +159,14 @@ def test_a_thin_box_between_two_rows_is_found():
     assert (found.kind, found.bodies[1], found.row) == ("keep_out", "sheet", 1)
 
 
+def test_a_contact_at_the_very_beginning_comes_first():
+    cell = cell_of("franka")
+    down = bent(cell, j2=1.2, j4=-1.5)
+    folded = bent(cell, j2=-1.0, j4=-2.95, j6=0.7)
+    found = contact(cell, down, posture(cell), folded)
+    assert (found.row, found.kind) == (0, "keep_out")
+
+
 def test_the_first_contact_of_the_way_is_reported():
     cell = cell_of("franka")
     ready, down = posture(cell), bent(cell, j2=1.2, j4=-1.5)

@@ -11,7 +11,10 @@ PICTURE = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
 STATE = np.array([0.5, -0.0, 1e-9])
 
 
-def digest(images=((PICTURE, pixel_digest(PICTURE)), None), state=STATE, text="rühre um"):
+IMAGES = ((PICTURE, pixel_digest(PICTURE)), None)
+
+
+def digest(images=IMAGES, state=STATE, text="rühre um"):
     return observation_digest(images, state, text)
 
 

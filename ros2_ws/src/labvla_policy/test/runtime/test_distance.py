@@ -35,20 +35,20 @@ def test_box_against_sampling(a, b, corner, other):
     assert sampled - np.linalg.norm(b - a) / 200 - 1e-9 <= exact <= sampled + 2e-4
 
 
-O = np.zeros(3)
+ZERO = np.zeros(3)
 X, Y, Z = np.eye(3)
 
 
 @pytest.mark.parametrize(
     ("segments", "distance"),
     [
-        ((O, X, O, X), 0.0),  # the same
-        ((O, X, Y, X + Y), 1.0),  # parallel
-        ((O, X, 3 * X, 5 * X), 2.0),  # on one line
-        ((O, X, X / 2 - Y, X / 2 + Y), 0.0),  # crossing
-        ((O, X, X / 2 - Y + Z, X / 2 + Y + Z), 1.0),  # skew
-        ((O, O, Y, Y), 1.0),  # points
-        ((O, O, X - Y, X + Y), 1.0),  # a point and a segment
+        ((ZERO, X, ZERO, X), 0.0),  # the same
+        ((ZERO, X, Y, X + Y), 1.0),  # parallel
+        ((ZERO, X, 3 * X, 5 * X), 2.0),  # on one line
+        ((ZERO, X, X / 2 - Y, X / 2 + Y), 0.0),  # crossing
+        ((ZERO, X, X / 2 - Y + Z, X / 2 + Y + Z), 1.0),  # skew
+        ((ZERO, ZERO, Y, Y), 1.0),  # points
+        ((ZERO, ZERO, X - Y, X + Y), 1.0),  # a point and a segment
     ],
 )
 def test_segments_by_name(segments, distance):

@@ -182,11 +182,11 @@ def test_the_same_answer_twice():
 
 
 def test_a_plan_from_somewhere_else():
-    now = at_rest(FRANKA, posture(FRANKA) - [0, 0, 0.16, 0, 0, 0, 0])
+    now = at_rest(FRANKA, posture(FRANKA) - np.eye(7)[2] * 0.16)
     refusal = refused(PLAN, now=now)
     assert (refusal.reason, refusal.subject, refusal.row) == ("first_row_jump", "fr3_joint3", 0)
     assert refusal.value == pytest.approx(0.16)
-    near = at_rest(FRANKA, posture(FRANKA) - [0, 0, 0.14, 0, 0, 0, 0])
+    near = at_rest(FRANKA, posture(FRANKA) - np.eye(7)[2] * 0.14)
     assert check(PLAN, now=near).accepted
 
 
@@ -200,7 +200,7 @@ def test_what_counts_is_the_first_row_that_is_still_ahead():
 
 
 def test_a_row_far_ahead_may_be_further_away():
-    plan = replace(PLAN, joint_targets=PLAN.joint_targets + [0.3, 0, 0, 0, 0, 0, 0])
+    plan = replace(PLAN, joint_targets=PLAN.joint_targets + np.eye(7)[0] * 0.3)
     assert refused(plan).reason == "first_row_jump"
     assert check(replace(plan, plan_start=T0 + 250 * MS)).accepted
 
@@ -307,7 +307,7 @@ def test_the_tool_stays_in_its_box():
 
 
 def test_the_hand_stays_out_of_the_bench():
-    goal = posture(FRANKA) + [0, 0.9, 0, 0, 0, 0.9, 0]
+    goal = posture(FRANKA) + np.array([0, 0.9, 0, 0, 0, 0.9, 0])
     refusal = refused(way_to(FRANKA, goal))
     assert refusal.reason == "keep_out"
     assert refusal.subject == "arm.fingers|bench_top"
@@ -331,8 +331,8 @@ def test_the_way_to_the_first_row_counts_too():
         cell.workspace.keep_out[0], name="sheet", lower=(0.3, -0.001, 0.0), upper=(0.9, 0.001, 1.0)
     )
     cell = replace(cell, workspace=replace(cell.workspace, keep_out=(sheet,)))
-    aside = posture(cell) + [0.25, 0, 0, 0, 0, 0, 0]
-    plan = plan_of(cell, np.tile(-np.array([0.5, 0, 0, 0, 0, 0, 0]) + aside, (50, 1)))
+    aside = posture(cell) + np.eye(7)[0] * 0.25
+    plan = plan_of(cell, np.tile(aside - np.eye(7)[0] * 0.5, (50, 1)))
     targets = plan.joint_targets + np.linspace(0, 0.01, 50)[:, np.newaxis]
     plan = replace(plan, joint_targets=targets, plan_start=T0 + 700 * MS)
     refusal = Gate(cell).check(plan, at_rest(cell, aside)).refusal

@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from runtime_support import refusal_of
+from runtime_support import outcome, refusal_of
 
-from labvla_policy.runtime.refusal import Refused
 from labvla_policy.runtime.streams import image as image_module
 from labvla_policy.runtime.streams.cdr import Image
 from labvla_policy.runtime.streams.image import ImageFormat, decode
@@ -63,10 +62,8 @@ def test_a_giant_is_refused_by_its_header():
 def test_a_damaged_jpeg_is_decoded_or_refused(at, value):
     data = bytearray(jpeg_of(SMOOTH))
     data[at % len(data)] = value
-    try:
-        assert decode(jpeg(bytes(data)), DECLARED).shape == (48, 64, 3)
-    except Refused as refused:
-        assert refused.refusal.reason in {"image_corrupt", "image_encoding", "image_size"}
+    reason = outcome(lambda: decode(jpeg(bytes(data)), DECLARED))
+    assert reason in {"done", "image_corrupt", "image_encoding", "image_size"}
 
 
 def test_without_opencv_jpeg_is_refused_by_name(monkeypatch):

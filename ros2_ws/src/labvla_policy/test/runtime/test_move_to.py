@@ -164,7 +164,7 @@ def test_refusals(ask, reason):
 
 def test_a_goal_inside_of_something_is_refused_with_the_first_row_and_the_bodies():
     cell = cell_of("franka")
-    goal = posture(cell) + [0, 0.9, 0, 0, 0, 0.9, 0]
+    goal = posture(cell) + np.array([0, 0.9, 0, 0, 0, 0.9, 0])
     joints = dict(zip(cell.joints, goal, strict=True))
     mover, now = mover_of(cell), at_rest(cell)
     refusal = refusal_of(lambda: mover.to_joints(joints, now))

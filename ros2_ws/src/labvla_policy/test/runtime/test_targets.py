@@ -1,8 +1,9 @@
 """Rows become absolute targets exactly once, whatever space they are in."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 from runtime_support import T0, cell_of, posture, refusal_of
