@@ -67,6 +67,16 @@ def test_joints_are_taken_by_name():
     np.testing.assert_array_equal(seen.positions, bench.positions)
 
 
+def test_the_reference_is_that_of_the_joint_states_time():
+    bench = Bench()
+    bench.everything(T0)
+    asked = []
+    seen = bench.assembler.assemble(T0 + 9 * MS, "stir", lambda at: asked.append(at) or np.ones(7))
+    assert asked == [T0]
+    np.testing.assert_array_equal(seen.reference, np.ones(7))
+    assert bench.assemble(T0).reference is None
+
+
 def test_nothing_newer_than_t_is_used():
     bench = Bench()
     bench.everything(T0)

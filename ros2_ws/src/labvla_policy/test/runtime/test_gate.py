@@ -167,6 +167,12 @@ def test_a_constant_plan_is_a_hold_only_where_the_arm_is():
     assert refusal.value == pytest.approx(0.06)
 
 
+def test_one_row_is_a_target_and_no_constant():
+    row = posture(FRANKA)[np.newaxis] + 0.06
+    assert check(plan_of(FRANKA, row)).accepted
+    assert refused(plan_of(FRANKA, np.zeros((1, 7)))).reason == "zero_targets"
+
+
 def test_the_same_answer_twice():
     later = replace(PLAN, plan_start=PLAN.plan_start + 5 * ROW)
     refusal = refused(later, now=at_rest(FRANKA, previous=PLAN))

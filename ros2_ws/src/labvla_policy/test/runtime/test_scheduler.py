@@ -32,10 +32,17 @@ def answer(stamp, rows=50, level=0.0):
     return plan_of(CELL, targets, start)
 
 
+def settle(scheduler, ticket, prediction, t):
+    """What a node does with an answer that the gate lets pass."""
+    result = scheduler.reply(ticket, prediction, t)
+    if isinstance(result, Accepted):
+        assert scheduler.execute(result, result.plan)
+    return result
+
+
 def exchange(scheduler, t, latency=100 * MS, **more):
     assert scheduler.ask(t)
-    ticket = scheduler.sent(t, t)
-    return scheduler.reply(ticket, answer(t, **more), t + latency)
+    return settle(scheduler, scheduler.sent(t, t), answer(t, **more), t + latency)
 
 
 def test_asks_only_while_there_is_an_instruction():
@@ -108,7 +115,7 @@ def test_rtc_hands_over_what_will_be_executed_meanwhile():
     assert scheduler.ask(T0)
     first = scheduler.sent(T0, T0)
     assert first.prefix is None
-    plan = scheduler.reply(first, answer(T0), T0 + 100 * MS).plan
+    plan = settle(scheduler, first, answer(T0), T0 + 100 * MS).plan
     stamp = T0 + 700 * MS
     ticket = scheduler.sent(stamp, stamp)
     assert ticket.prefix.rows == 6
@@ -142,6 +149,38 @@ def test_an_answer_to_an_old_instruction_never_gets_through(mode):
     assert isinstance(dropped, Dropped)
     # and the question that is open stays open
     assert isinstance(scheduler.reply(fresh, answer(T0 + 20 * MS), T0 + 90 * MS), Accepted)
+
+
+def test_an_instruction_that_changes_while_the_gate_works():
+    scheduler = scheduler_of()
+    scheduler.begin(T0)
+    accepted = scheduler.reply(scheduler.sent(T0, T0), answer(T0), T0 + 50 * MS)
+    scheduler.begin(T0 + 51 * MS)
+    assert not scheduler.execute(accepted, accepted.plan)
+    assert scheduler.accepted == 0
+    assert scheduler.ask(T0 + 51 * MS)  # nothing of the old plan counts
+
+
+def test_what_the_gate_refuses_is_never_part_of_what_follows():
+    scheduler = scheduler_of("ensemble", ensemble_decay=0.0, retry=100 * MS)
+    scheduler.begin(T0)
+    ticket = scheduler.sent(T0, T0)
+    assert isinstance(scheduler.reply(ticket, answer(T0, level=9.0), T0 + 50 * MS), Accepted)
+    scheduler.failed(ticket, T0 + 55 * MS)
+    assert not scheduler.ask(T0 + 154 * MS)
+    t = T0 + 155 * MS
+    merged = exchange(scheduler, t).plan
+    np.testing.assert_allclose(merged.joint_targets, answer(t).joint_targets)
+
+
+def test_a_plan_that_was_slowed_down_is_asked_about_later():
+    scheduler = scheduler_of(delay=DelaySettings(initial=5), execute_rows=25)
+    scheduler.begin(T0)
+    accepted = scheduler.reply(scheduler.sent(T0, T0), answer(T0), T0)
+    assert scheduler.execute(accepted, plans.slowed(accepted.plan, 0.5, T0))
+    start = accepted.plan.plan_start
+    assert not scheduler.ask(start + 21 * ROW)
+    assert scheduler.ask(start + 75 * ROW)
 
 
 def test_an_answer_counts_once():
@@ -278,8 +317,10 @@ class Whatever(RuleBasedStateMachine):
             self.open.append((ticket, stamp, self.t))
 
     @precondition(lambda self: self.open)
-    @rule(which=st.integers(0, 100), rows=st.integers(1, 50), keep=st.booleans())
-    def reply(self, which, rows, keep):
+    @rule(
+        which=st.integers(0, 100), rows=st.integers(1, 50), keep=st.booleans(), gate=st.booleans()
+    )
+    def reply(self, which, rows, keep, gate):
         ticket, stamp, sent = self.open[which % len(self.open)]
         if not keep:
             self.open.remove((ticket, stamp, sent))
@@ -293,6 +334,10 @@ class Whatever(RuleBasedStateMachine):
             assert result.plan.rows - result.rows_past >= 1
             assert plans.rows_past(result.plan, self.t) == result.rows_past
             assert np.all(np.isfinite(result.plan.joint_targets))
+            if not gate:
+                self.scheduler.failed(ticket, self.t)
+                return
+            assert self.scheduler.execute(result, result.plan)
             self.best = stamp
         else:
             reason = result.refusal.reason

@@ -68,6 +68,7 @@ class Gate:
             or rules.row_time(plan, now, settings)
             or rules.finite(plan)
             or rules.beginning(plan, now, settings)
+            or rules.repeated(plan, now, settings)
         )
         if refusal is not None:
             return Verdict(None, refusal)

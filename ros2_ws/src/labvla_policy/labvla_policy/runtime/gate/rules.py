@@ -178,8 +178,9 @@ def telltale(q: Array, plan: Prediction, now: Situation, settings: RuleSettings)
     """
     away = np.abs(q[0] - now.positions)
     worst = int(np.argmax(away))
-    if np.ptp(q, axis=0).max() == 0.0 and away[worst] > settings.hold_tolerance:
-        zero = not np.any(q[0])
+    zero = not np.any(q)
+    constant = len(q) > 1 and np.ptp(q, axis=0).max() == 0.0  # one row alone is just a target
+    if (zero or constant) and away[worst] > settings.hold_tolerance:
         return Refusal(
             "zero_targets" if zero else "constant_targets",
             f"all {len(q)} rows are {'zero' if zero else 'the same'}, and the arm is "
@@ -188,17 +189,22 @@ def telltale(q: Array, plan: Prediction, now: Situation, settings: RuleSettings)
             float(away[worst]),
             settings.hold_tolerance,
         )
-    before = now.previous
-    moves = np.ptp(q, axis=0).max() > settings.hold_tolerance
+    return None
+
+
+def repeated(plan: Prediction, now: Situation, settings: RuleSettings) -> Refusal | None:
+    """Not the answer before, bit for bit, for another time; a hold may well be the same."""
+    before, rows = now.previous, plan.joint_targets
     if (
         before is not None
-        and moves
+        and np.ptp(rows, axis=0).max() > settings.hold_tolerance
         and before.plan_start != plan.plan_start
         and before.joint_names == plan.joint_names
         and np.array_equal(before.joint_targets, plan.joint_targets)
     ):
         return Refusal(
-            "repeated_prediction", f"all {len(q)} rows are those of the answer before, bit for bit"
+            "repeated_prediction",
+            f"all {plan.rows} rows are those of the answer before, bit for bit",
         )
     return None
 
