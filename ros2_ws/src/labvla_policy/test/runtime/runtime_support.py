@@ -1,5 +1,6 @@
 """Observations and plans for tests, and what a refusal is expected to look like."""
 
+import struct
 from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
@@ -103,6 +104,44 @@ class Bench:
 
     def refusal(self, t: int) -> Refusal:
         return refusal_of(lambda: self.assemble(t))
+
+
+class _Writer:
+    """Serialises the way in which test_cdr's recorded bytes are written: CDR, little-endian."""
+
+    def __init__(self, stamp: int) -> None:
+        self.body = b""
+        self.add("iI", stamp // 1_000_000_000, stamp % 1_000_000_000).text("frame")
+
+    def add(self, form: str, *values: Any) -> "_Writer":
+        for code, value in zip(form, values, strict=True):
+            item = struct.pack("<" + code, value)
+            self.body += b"\0" * (-len(self.body) % len(item)) + item
+        return self
+
+    def text(self, text: str) -> "_Writer":
+        self.add("I", len(text) + 1).body += text.encode() + b"\0"
+        return self
+
+    @property
+    def message(self) -> bytes:
+        return b"\0\1\0\0" + self.body
+
+
+def serialised_image(stamp: int, encoding: str, pixels: np.ndarray) -> bytes:
+    height, width = pixels.shape[:2]
+    data = pixels.tobytes()
+    writer = _Writer(stamp).add("II", height, width).text(encoding)
+    writer.add("BII", 0, len(data) // height, len(data)).body += data
+    return writer.message
+
+
+def serialised_joints(stamp: int, names: list[str], positions: list[float]) -> bytes:
+    writer = _Writer(stamp).add("I", len(names))
+    for name in names:
+        writer.text(name)
+    writer.add("I" + "d" * len(positions), len(positions), *positions)
+    return writer.add("II", 0, 0).message
 
 
 def plan_of(

@@ -74,6 +74,12 @@ def test_any_bytes_are_read_or_refused(read, message):
     assert reason in {"done", "message_corrupt"}
 
 
+def test_text_that_is_none():
+    message = bytearray(JOINTS)
+    message[message.index(b"joint_b")] = 0xFF
+    assert refusal_of(lambda: cdr.read_joint_state(message)).reason == "message_corrupt"
+
+
 def test_a_count_that_cannot_fit_is_refused_before_it_is_read():
     message = bytearray(JOINTS)
     message[24:28] = struct.pack("<I", 2**32 - 1)

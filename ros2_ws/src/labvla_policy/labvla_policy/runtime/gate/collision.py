@@ -86,8 +86,6 @@ class CollisionModel:
         reach[1:] = np.maximum(reach[1:], travel / 2)
         distance = self._cheap(starts, ends)
         rows, pairs = np.nonzero(distance <= required + reach)
-        if len(rows) == 0:
-            return None
         distance[rows, pairs] = self._exact(starts, ends, rows, pairs)
         at_rows = self._nearest_guilty(distance, required, np.arange(len(path)))
         doubtful = distance[:-1] + distance[1:] - travel < 2 * (required - RESOLUTION)
