@@ -156,13 +156,14 @@ def assert_inside_limits(trace: Trace, config: Config, positions: NDArray[np.flo
 
 
 def assert_stops_end(trace: Trace, config: Config) -> None:
-    """Every slow-down ends at rest within the standstill limit."""
-    moving = trace.mode == Mode.STOPPING.value
-    starts = np.flatnonzero(moving & ~np.roll(moving, 1))
-    for start in starts:
-        rest = np.flatnonzero(~moving[start:])
-        length = rest[0] if rest.size else len(moving) - start
-        assert length * config.period <= config.standstill_limit, f"stop at {trace.time[start]:.3f} s"
+    """Every slow-down ends at rest within the standstill limit, unless a new plan is taken up meanwhile."""
+    stopping = trace.mode == Mode.STOPPING.value
+    taken = np.diff(trace.splices, prepend=0) > 0
+    begins = np.flatnonzero(stopping & (~np.roll(stopping, 1) | taken))
+    for begin in begins:
+        over = np.flatnonzero(~stopping[begin:] | (taken[begin:] & (np.arange(len(taken) - begin) > 0)))
+        length = over[0] if over.size else len(stopping) - begin
+        assert length * config.period <= config.standstill_limit, f"stop at {trace.time[begin]:.3f} s"
 
 
 def limits_of(config: Config) -> NDArray[np.float64]:
