@@ -56,7 +56,7 @@ inline void run(const std::uint8_t* data, std::size_t size) {
     if (shape % 16 == 1) names.push_back(kNames[shape % kNames.size()]);
     control::ChunkView chunk;
     chunk.rows =
-        shape % 32 == 2 ? bytes.take<std::uint16_t>() : 2 + bytes.take<std::uint8_t>() % 12;
+        shape % 32 == 2 ? bytes.take<std::uint16_t>() : 2u + bytes.take<std::uint8_t>() % 12u;
     std::vector<double> values(std::min<std::size_t>(chunk.rows, 200) * names.size());
     for (double& value : values) value = bytes.number();
     std::vector<double> gripper(shape % 4 == 3 ? values.size() / names.size() : 0);
