@@ -10,6 +10,9 @@ import time
 import pytest
 
 from labvla_bringup import registry
+from labvla_bringup.environment import set_defaults
+
+set_defaults(os.environ)
 
 TIMEOUT = 60.0
 
