@@ -11,6 +11,7 @@ from runtime_support import cell_of, posture
 from labvla_policy.runtime.cell.geometry import KeepOut
 from labvla_policy.runtime.gate.bodies import FOOT, SHAPES, capsules_of
 from labvla_policy.runtime.gate.collision import CollisionModel
+from labvla_policy.runtime.gate.distance import segments_apart
 from labvla_policy.runtime.gate.rules import Limits
 from labvla_policy.runtime.kinematics import CHAINS
 
@@ -94,6 +95,57 @@ def test_bodies_contain_the_joints_that_they_connect(kind):
             near = np.minimum(near, gap - model._capsules[i].radius)
         # on a UR5e the frames after shoulder and elbow lie on the axis, beside the tubes
         assert near.max() < (0.08 if kind == "ur5e" else 0.0), joint
+
+
+# Points of the housings (m, in the frame of the link), measured on public models of the arms.
+LANDMARKS = {
+    "fr3": {
+        "foot": [(-0.13, 0, 0.07), (0.05, 0, 0.05)],
+        "link1": [(0, 0, -0.19), (0, -0.12, 0), (0, 0.05, 0)],
+        "link2": [(0, -0.19, 0), (0, 0, 0.12), (0, 0.05, 0)],
+        "link3": [(0, 0, -0.12), (0.0825, 0.11, 0), (0.13, 0.05, 0)],
+        "link4": [(0, 0, 0.11), (-0.0825, 0.12, 0), (-0.13, 0.07, 0)],
+        "link5": [(0, 0, -0.26), (0, 0.088, -0.19), (0, 0.11, -0.05), (0, 0.12, 0.03)],
+        "link6": [(0, 0, 0.05), (0.13, 0, 0), (0.088, 0.08, 0)],
+        "link7": [(0, 0, 0.107), (0.044, 0, 0.08), (0.07, 0.07, 0.085)],
+    },
+    "ur5e": {
+        "foot": [(0.07, 0, 0.05), (0, -0.07, 0.01)],
+        "shoulder": [(0, 0, 0.10), (0, 0, 0.23), (0, -0.074, 0.167), (0.058, 0, 0.16)],
+        "upper_arm": [(0, 0, 0.06), (0, 0, 0.21), (-0.2, 0.05, 0.138), (-0.48, 0, 0.138)],
+        "forearm": [(0, 0, 0.06), (-0.2, 0.04, 0.007), (-0.43, 0, 0.007), (0.055, 0, 0.01)],
+        "wrist1": [(0, 0, 0.06), (0, 0, 0.172), (0, 0.055, 0.133), (0, -0.05, 0.133)],
+        "wrist2": [(0, 0, 0.054), (0, 0, 0.137), (0, 0.052, 0.1), (0, -0.055, 0.1)],
+        "wrist3": [(0, 0, 0.055), (0, 0, 0.1), (0.037, 0, 0.07)],
+    },
+}
+
+
+@pytest.mark.parametrize("kind", sorted(SHAPES))
+def test_capsules_contain_the_landmarks_of_each_housing_and_not_much_more(kind):
+    for body, points in LANDMARKS[kind].items():
+        capsules = [c for c in SHAPES[kind].capsules if c.body == body]
+        starts, ends = (np.array([getattr(c, end) for c in capsules]) for end in ("start", "end"))
+        radii = np.array([c.radius for c in capsules])
+
+        def outside(points, starts=starts, ends=ends, radii=radii):
+            points = np.array(points, dtype=float)[:, np.newaxis]
+            return (segments_apart(points, points, starts, ends) - radii).min(axis=1)
+
+        assert outside(points).max() < 0.002, body
+        # every capsule is there for a housing: some landmark lies in it or close to it
+        for capsule in capsules:
+            near = outside(points, np.array([capsule.start]), np.array([capsule.end]), 0.0)
+            assert near.min() < capsule.radius + 0.01, capsule
+            tips = np.array([capsule.start, capsule.end])
+            spread = np.linalg.norm(tips[:, np.newaxis] - np.array(points), axis=2).min(axis=1)
+            assert spread.max() < 0.17, capsule
+
+
+def test_the_shapes_name_every_link():
+    for kind, shape in SHAPES.items():
+        assert {c.body for c in shape.capsules} == set(LANDMARKS[kind])
+        assert {c.link for c in shape.capsules} == {FOOT, *range(CHAINS[kind].joints)}
 
 
 def test_fingers_end_at_the_tool_centre_point():
