@@ -1,10 +1,9 @@
 """The shapes of arms and grippers as capsules: a segment, and everything within a radius of it.
 
-Written from the main dimensions of the housings (diameters, lengths, offsets), as the makers publish
-them and as public models of the arms have them, in the frames of `kinematics`. Capsules are a little
-larger than the housings; where they leave an edge out it is by less than the gate's default
-clearance. Cables, dress packs, cameras and what the gripper
-holds are not in here.
+Written from the main dimensions of the housings (diameters, lengths, offsets), as the makers
+publish them and as public models of the arms have them, in the frames of `kinematics`. Capsules are
+a little larger than the housings; where they leave an edge out it is by less than the gate's
+default clearance. Cables, dress packs, cameras and what the gripper holds are not in here.
 """
 
 from __future__ import annotations
