@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from chunk_stream import Array, Chunk, Shape, Stream
 from control_msgs.msg import JointTrajectoryControllerState
-from manager import Manager, Recording, wait_for
-from mock_robot import description, joint_names
-from streams import Array, Chunk, Shape, Stream
+from controller_manager_rig import Manager, Recording, wait_for
+from mock_robot import dual_fr3, joint_names
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 HERE = Path(__file__).parent
@@ -132,8 +132,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=8.0)
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    robot = description(("left_", "right_"))
-    with Manager(robot, HERE / "params/dual_jtc.yaml", options.folder / "manager.log") as manager:
+    with Manager(
+        dual_fr3(), [HERE / "params/dual_jtc.yaml"], options.folder / "manager.log"
+    ) as manager:
         manager.load(*CONTROLLERS)
         for name in CONTROLLERS:
             assert manager.switch(activate=[name])

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,7 +19,6 @@ from controller_manager_msgs.srv import (
     ListControllers,
     LoadController,
     SwitchController,
-    UnloadController,
 )
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -33,6 +32,7 @@ _LATCHED = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
+_SETTLE = 0.3  # s; the other side of a match may come later, and a first message be lost
 _PATIENCE = 30.0  # s; a loaded machine needs most of it only at the start
 
 
@@ -73,7 +73,7 @@ class Recording:
 class Manager:
     """Runs ros2_control_node in a session of its own and talks to it; a context manager."""
 
-    def __init__(self, description: str, parameters: Path, log: Path) -> None:
+    def __init__(self, description: str, parameters: Sequence[Path], log: Path) -> None:
         self._description = description
         self._parameters = parameters
         self._log = log
@@ -89,9 +89,10 @@ class Manager:
         latched = self.node.create_publisher(String, "robot_description", _LATCHED)
         latched.publish(String(data=self._description))
         program = Path(get_package_prefix("controller_manager"), "lib", "controller_manager")
+        files = [word for path in self._parameters for word in ("--params-file", path)]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [program / "ros2_control_node", "--ros-args", "--params-file", self._parameters],
+                [program / "ros2_control_node", "--ros-args", *files],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -127,6 +128,7 @@ class Manager:
     def publisher(self, kind: type, topic: str) -> Any:
         publisher = self.node.create_publisher(kind, topic, 10)
         wait_for(publisher.get_subscription_count, f"a subscriber of {topic}")
+        time.sleep(_SETTLE)
         return publisher
 
     def call(self, kind: type, name: str, request: Any) -> Any:
@@ -143,24 +145,19 @@ class Manager:
     def trigger(self, name: str) -> Trigger.Response:
         return self.call(Trigger, name, Trigger.Request())
 
-    def load(self, *names: str, configure: bool = True) -> None:
+    def load(self, *names: str) -> None:
         for name in names:
-            answer = self.call(
-                LoadController,
-                "controller_manager/load_controller",
-                LoadController.Request(name=name),
-            )
-            assert answer.ok, f"{name} was not loaded; see {self._log}"
-            if configure:
-                assert self.configure(name), f"{name} was not configured; see {self._log}"
+            assert self.try_load(name), f"{name} was not loaded and configured; see {self._log}"
 
-    def configure(self, name: str) -> bool:
-        request = ConfigureController.Request(name=name)
-        return self.call(ConfigureController, "controller_manager/configure_controller", request).ok
-
-    def unload(self, name: str) -> bool:
-        request = UnloadController.Request(name=name)
-        return self.call(UnloadController, "controller_manager/unload_controller", request).ok
+    def try_load(self, name: str) -> bool:
+        load = LoadController.Request(name=name)
+        configure = ConfigureController.Request(name=name)
+        return (
+            self.call(LoadController, "controller_manager/load_controller", load).ok
+            and self.call(
+                ConfigureController, "controller_manager/configure_controller", configure
+            ).ok
+        )
 
     def switch(self, activate: Iterable[str] = (), deactivate: Iterable[str] = ()) -> bool:
         request = SwitchController.Request(

@@ -1,6 +1,6 @@
 """A process that sends a stream of action chunks from where the arms stand, until it is ended.
 
-usage: sender.py [--controller NAME] [--seed N] [--chunks N] [--disagreement RAD]
+usage: chunk_sender.py [--controller NAME] [--seed N] [--chunks N] [--disagreement RAD]
 Prints the time of the stream's first observation (ns), then one line for every chunk.
 """
 
@@ -12,8 +12,8 @@ import time
 import numpy as np
 import rclpy
 from builtin_interfaces.msg import Time
+from chunk_stream import Chunk, Shape, Stream
 from rclpy.node import Node
-from streams import Chunk, Shape, Stream
 
 from labvla_msgs.msg import ActionChunk, ControllerState
 
