@@ -78,6 +78,7 @@ class Manager:
         self._parameters = parameters
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
+        self._clients: dict[str, Any] = {}
 
     def __enter__(self) -> Manager:
         rclpy.init()
@@ -131,16 +132,19 @@ class Manager:
         time.sleep(_SETTLE)
         return publisher
 
-    def call(self, kind: type, name: str, request: Any) -> Any:
-        client = self.node.create_client(kind, name)
-        try:
+    def client(self, kind: type, name: str) -> Any:
+        """Return a client that has found its service: the search may take longer than a call."""
+        if name not in self._clients:
+            client = self.node.create_client(kind, name)
             if not client.wait_for_service(_PATIENCE):
                 raise TimeoutError(f"no service {name} after {_PATIENCE:.0f} s; see {self._log}")
-            future = client.call_async(request)
-            wait_for(future.done, f"the answer of {name}")
-            return future.result()
-        finally:
-            self.node.destroy_client(client)
+            self._clients[name] = client
+        return self._clients[name]
+
+    def call(self, kind: type, name: str, request: Any) -> Any:
+        future = self.client(kind, name).call_async(request)
+        wait_for(future.done, f"the answer of {name}")
+        return future.result()
 
     def trigger(self, name: str) -> Trigger.Response:
         return self.call(Trigger, name, Trigger.Request())

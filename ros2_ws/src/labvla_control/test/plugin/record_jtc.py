@@ -1,6 +1,7 @@
 """Records what the real joint_trajectory_controller makes of chunk streams: input and output.
 
-usage: record_jtc.py OUTPUT_FOLDER [--seconds 8]
+usage: record_jtc.py OUTPUT_FOLDER [--seconds 8] [--wires NAME ...]
+Needs labvla_policy on the path.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from chunk_stream import Array, Chunk, Shape, Stream
@@ -17,6 +18,10 @@ from controller_manager_rig import Manager, Recording, wait_for
 from mock_robot import dual_fr3, joint_names
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from labvla_policy.runtime.adapters.jtc import jtc_trajectory
+from labvla_policy.runtime.adapters.trajectory import Reference
+from labvla_policy.runtime.types import Prediction
+
 HERE = Path(__file__).parent
 CONTROLLERS = ("jtc_from_reference", "jtc_from_measured")
 JOINTS = joint_names("left_") + joint_names("right_")
@@ -24,14 +29,15 @@ LEAD = 0.010  # s that the first row of a trimmed chunk lies after its publicati
 
 
 class Wire(NamedTuple):
-    """How a chunk is put on the wire."""
+    """How a chunk is put on the wire as it is; the adapter's way is None."""
 
     velocities: bool
     stamp: str  # "absolute" or "zero"
     trimmed: bool
 
 
-WIRES = {
+WIRES: dict[str, Wire | None] = {
+    "adapter": None,
     "positions_trimmed": Wire(velocities=False, stamp="absolute", trimmed=True),
     "velocities_trimmed": Wire(velocities=True, stamp="absolute", trimmed=True),
     "velocities_past": Wire(velocities=True, stamp="absolute", trimmed=False),
@@ -65,12 +71,33 @@ def to_wire(chunk: Chunk, epoch_ns: int, now_ns: int, shape: Shape, wire: Wire) 
     return Sent(now_ns, stamp_ns, times[first:], chunk.targets[first:], velocities[first:])
 
 
-def to_message(sent: Sent, wire: Wire) -> JointTrajectory:
+def adapted(chunk: Chunk, epoch_ns: int, now_ns: int, shape: Shape, state: Any) -> Sent:
+    """Return what labvla_policy's adapter makes of the chunk."""
+    stamp = state.header.stamp
+    reference = Reference(
+        stamp.sec * 10**9 + stamp.nanosec,
+        tuple(state.joint_names),
+        np.array(state.reference.positions),
+        np.array(state.reference.velocities),
+    )
+    plan = Prediction(
+        plan_start=epoch_ns + round(chunk.start * 1e9),
+        dt=shape.row_period,
+        joint_names=tuple(JOINTS),
+        joint_targets=chunk.targets,
+        gripper_names=(),
+        gripper_targets=np.empty((len(chunk.targets), 0)),
+    )
+    made = jtc_trajectory(plan, reference, now_ns)
+    return Sent(now_ns, made.stamp, made.times_from_start, made.positions, made.velocities)
+
+
+def to_message(sent: Sent) -> JointTrajectory:
     message = JointTrajectory(joint_names=JOINTS)
     message.header.stamp.sec, message.header.stamp.nanosec = divmod(sent.stamp_ns, 10**9)
     for at, position, velocity in zip(sent.times, sent.positions, sent.velocities, strict=True):
         point = JointTrajectoryPoint(positions=position.tolist())
-        if wire.velocities:
+        if np.all(np.isfinite(velocity)):
             point.velocities = velocity.tolist()
         nanoseconds = round(at * 1e9)
         point.time_from_start.sec, point.time_from_start.nanosec = divmod(nanoseconds, 10**9)
@@ -78,7 +105,14 @@ def to_message(sent: Sent, wire: Wire) -> JointTrajectory:
     return message
 
 
-def run(manager: Manager, name: str, stream: Stream, wire: Wire, seconds: float) -> list[Sent]:
+def run(
+    manager: Manager,
+    name: str,
+    stream: Stream,
+    wire: Wire | None,
+    seconds: float,
+    recording: Recording,
+) -> list[Sent]:
     publisher = manager.publisher(JointTrajectory, f"{name}/joint_trajectory")
     epoch_ns = time.time_ns() + 200_000_000
     sent = []
@@ -87,8 +121,11 @@ def run(manager: Manager, name: str, stream: Stream, wire: Wire, seconds: float)
         due_ns = epoch_ns + round(chunk.publish * 1e9)
         time.sleep(max(0.0, (due_ns - time.time_ns()) * 1e-9))
         now_ns = time.time_ns()
-        sent.append(to_wire(chunk, epoch_ns, now_ns, stream.shape, wire))
-        publisher.publish(to_message(sent[-1], wire))
+        if wire is None:
+            sent.append(adapted(chunk, epoch_ns, now_ns, stream.shape, recording.last()))
+        else:
+            sent.append(to_wire(chunk, epoch_ns, now_ns, stream.shape, wire))
+        publisher.publish(to_message(sent[-1]))
     time.sleep(stream.shape.rows * stream.shape.row_period + 0.3)
     manager.node.destroy_publisher(publisher)
     return sent
@@ -130,6 +167,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--wires", nargs="+", choices=WIRES, default=list(WIRES))
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     with Manager(
@@ -140,12 +178,13 @@ def main() -> None:
             assert manager.switch(activate=[name])
             recording = manager.record(JointTrajectoryControllerState, f"{name}/controller_state")
             wait_for(lambda r=recording: len(r), f"{name}'s state")
-            for label, wire in WIRES.items():
+            for label in options.wires:
+                wire = WIRES[label]
                 # Starting from where the last stream ended, so that no stream begins with a jump.
                 home = np.array(recording.last().reference.positions)
                 stream = Stream(home, Shape(), seed=7)
                 recording.clear()
-                sent = run(manager, name, stream, wire, options.seconds)
+                sent = run(manager, name, stream, wire, options.seconds, recording)
                 save(options.folder / f"{name}-{label}.npz", sent, recording)
                 gaps = np.diff(
                     [
