@@ -41,7 +41,7 @@ class Shaping:
     """How a trajectory leaves the reference and how it ends."""
 
     lead: float = 0.03  # s from now to the first point: transport and a control cycle fit in
-    blend: float = 0.2  # s from the reference to the plan
+    blend: float = 0.3  # s from the reference to the plan
     stop_acceleration: float = 1.5  # rad/s^2 with which the last rows are slowed down
     hold: float = 0.5  # s at rest behind the last row
     start_tolerance: float = 0.25  # rad from the reference to the plan; more is another plan
