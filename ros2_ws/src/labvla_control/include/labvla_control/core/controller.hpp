@@ -30,7 +30,9 @@ class Controller {
         timeline_(config_),
         reference_(Timeline::reference_limits(config_), joints(), timing(config_)),
         impedance_(config_),
-        admittance_(config_) {}
+        admittance_(config_) {
+    latest_.write(state_);
+  }
 
   Controller(const Controller&) = delete;
   Controller& operator=(const Controller&) = delete;

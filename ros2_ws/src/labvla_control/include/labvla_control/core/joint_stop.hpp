@@ -1,79 +1,84 @@
-// A stop that needs no path: every joint from its motion to rest over one common duration.
+// A stop that needs no path: all joints come to rest together, as fast as the limits of the slowest
+// one allow.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
 
-#include "labvla_control/core/blend.hpp"
+#include "labvla_control/core/plan.hpp"
+#include "labvla_control/core/stop_profile.hpp"
 #include "labvla_control/core/types.hpp"
 #include "labvla_control/core/viability.hpp"
 
 namespace labvla::control {
 
-// Cubic velocity from (v, a) to (0, 0); acceleration is a parabola and jerk a line, so those limits
-// are checked exactly.
+// First the accelerations go to zero, in a time common to all joints; then the velocities shrink by
+// one common factor, so that the rest of the way is a straight line in joint space. The factor
+// follows the quickest stop under the tightest ratio of limit to velocity: closed form, nothing to
+// search.
 class JointStop {
  public:
-  void start(const PerJoint<Motion>& from, const PerJoint<AxisLimits>& limits, int joints,
-             double shortest, double longest) {
+  void start(const PerJoint<Motion>& from, const PerJoint<AxisLimits>& limits, int joints) {
     from_ = from;
     joints_ = joints;
     elapsed_ = 0.0;
-    duration_ = smallest_time(shortest, longest, [&](double duration) {
-      for (std::size_t i = 0; i < static_cast<std::size_t>(joints); ++i) {
-        if (!fits(from[i], limits[i], duration)) return false;
-      }
-      return true;
-    });
+    settle_ = 0.0;
+    for (std::size_t i = 0; i < count(); ++i) {
+      settle_ = std::max(settle_, std::abs(from[i].a) / (kShare * limits[i].jerk));
+    }
+    constexpr double kStanding = 1e-6;
+    double acceleration = limits[0].acceleration / kStanding;
+    double jerk = limits[0].jerk / kStanding;
+    for (std::size_t i = 0; i < count(); ++i) {
+      settled_[i] = advance(from[i], settling_jerk(i), settle_);
+      const double speed = std::max(std::abs(settled_[i].v), kStanding);
+      acceleration = std::min(acceleration, kShare * limits[i].acceleration / speed);
+      jerk = std::min(jerk, kShare * limits[i].jerk / speed);
+    }
+    factor_ = StopProfile(1.0, 0.0, acceleration, jerk);
   }
 
   void hold(const PerJoint<Motion>& at, int joints) {
     joints_ = joints;
-    for (std::size_t i = 0; i < static_cast<std::size_t>(joints); ++i)
-      from_[i] = {at[i].p, 0.0, 0.0};
-    duration_ = 1.0;
-    elapsed_ = 1.0;
+    settle_ = 0.0;
+    factor_ = StopProfile(0.0, 0.0, 1.0, 1.0);
+    elapsed_ = 0.0;
+    for (std::size_t i = 0; i < count(); ++i) settled_[i] = {at[i].p, 0.0, 0.0};
   }
 
-  void tick(double dt) { elapsed_ = std::min(elapsed_ + dt, duration_); }
-  bool arrived() const { return elapsed_ >= duration_; }
-  double duration() const { return duration_; }
+  void tick(double dt) { elapsed_ = std::min(elapsed_ + dt, duration()); }
+  bool arrived() const { return elapsed_ >= duration(); }
+  double duration() const { return settle_ + factor_.duration(); }
+  // What staying on the path may cost in time; a stop that takes longer had better leave it.
+  double longest_path_stop() const { return std::max(0.15, 1.5 * duration()); }
 
   void sample(double ahead, CurveSample& out) const {
-    const double T = duration_;
-    const double t = std::min(1.0, (elapsed_ + ahead) / T);
-    for (std::size_t i = 0; i < static_cast<std::size_t>(joints_); ++i) {
-      const Motion& m = from_[i];
-      out.p[i] = m.p + T * m.v * t * (1.0 + t * t * (-1.0 + t / 2.0)) +
-                 T * T * m.a * t * t * (1.0 / 2.0 + t * (-2.0 / 3.0 + t / 4.0));
-      out.v[i] = m.v * (1.0 + t * t * (-3.0 + 2.0 * t)) + T * m.a * t * (1.0 + t * (-2.0 + t));
-      out.a[i] = 6.0 * m.v / T * t * (t - 1.0) + m.a * (1.0 + t * (-4.0 + 3.0 * t));
-      out.j[i] = t < 1.0 ? 6.0 * m.v / (T * T) * (2.0 * t - 1.0) + m.a / T * (6.0 * t - 4.0) : 0.0;
+    const double t = elapsed_ + ahead;
+    const Motion factor = factor_.at(std::max(0.0, t - settle_));
+    for (std::size_t i = 0; i < count(); ++i) {
+      const Motion& end = settled_[i];
+      const Motion m = t < settle_
+                           ? advance(from_[i], settling_jerk(i), t)
+                           : Motion{end.p + end.v * factor.p, end.v * factor.v, end.v * factor.a};
+      out.p[i] = m.p;
+      out.v[i] = m.v;
+      out.a[i] = m.a;
     }
   }
 
  private:
-  static bool fits(const Motion& m, const AxisLimits& limits, double T) {
-    const double jerk_first = std::abs(6.0 * m.v / (T * T) + 4.0 * m.a / T);
-    const double jerk_last = std::abs(6.0 * m.v / (T * T) + 2.0 * m.a / T);
-    if (std::max(jerk_first, jerk_last) > limits.jerk) return false;
-    const double linear = -6.0 * m.v / T - 4.0 * m.a;
-    const double square = 6.0 * m.v / T + 3.0 * m.a;
-    // An acceleration still rising at the start lifts the speed before it falls.
-    for (const double t : {0.15, 0.3, 0.5}) {
-      const double v =
-          m.v * (1.0 + t * t * (-3.0 + 2.0 * t)) + T * m.a * t * (1.0 + t * (-2.0 + t));
-      if (std::abs(v) > limits.velocity) return false;
-    }
-    const double extreme = square == 0.0 ? 0.0 : -linear / (2.0 * square);
-    if (extreme <= 0.0 || extreme >= 1.0) return true;
-    return std::abs(m.a + extreme * (linear + extreme * square)) <= limits.acceleration;
-  }
+  static constexpr double kShare =
+      0.97;  // of the limits; the rest is for the reference to stay on it
+
+  std::size_t count() const { return static_cast<std::size_t>(joints_); }
+  double settling_jerk(std::size_t i) const { return settle_ > 0.0 ? -from_[i].a / settle_ : 0.0; }
 
   PerJoint<Motion> from_{};
+  PerJoint<Motion> settled_{};
   int joints_ = 0;
-  double duration_ = 1.0;
-  double elapsed_ = 1.0;
+  double settle_ = 0.0;
+  double elapsed_ = 0.0;
+  StopProfile factor_{0.0, 0.0, 1.0, 1.0};
 };
 
 }  // namespace labvla::control

@@ -109,12 +109,15 @@ class Path {
     plan_->sample(now.time, planned);
     PerJoint<Motion> difference{};
     double alone = shortest;
+    PerJoint<AxisLimits> room = limits_;
     for (std::size_t i = 0; i < static_cast<std::size_t>(joints_); ++i) {
       const AxisLimits& l = limits_[i];
       Motion& d = difference[i];
       d.p = reference[i].p - planned.p[i];
       d.v = reference[i].v / rate - planned.v[i];
       d.a = (reference[i].a - now.slope * reference[i].v / rate) / (rate * rate) - planned.a[i];
+      // Some acceleration is kept back: between the instants that are looked at there may be more.
+      room[i].acceleration = std::max(kSplicedShare * l.acceleration, std::abs(reference[i].a));
       // A pure displacement d peaks at 5.77 |d| / T^2 in acceleration and 60 |d| / T^3 in jerk.
       const double size = std::abs(d.p);
       alone = std::max({alone, rate * std::sqrt(5.77 * size / l.acceleration),
@@ -122,12 +125,12 @@ class Path {
     }
     const auto fits = [&](double duration) {
       blend_.start(now.time, duration, difference, joints_);
-      constexpr std::array<double, 9> kInstants{0.0,  0.08, 0.21, 0.35,      0.5,
-                                                0.65, 0.79, 0.92, 1.0 - 1e-9};
+      constexpr std::array<double, 13> kInstants{0.0,  0.06, 0.13, 0.2,  0.28, 0.37,      0.47,
+                                                 0.57, 0.67, 0.76, 0.84, 0.92, 1.0 - 1e-9};
       for (const double instant : kInstants) {
         CurveSample s;
         sample_at({now.time + instant * duration, rate, 0.0, 0.0}, s);
-        if (!inside(s, limits_, joints_)) return false;
+        if (!inside(s, room, joints_)) return false;
       }
       return true;
     };
@@ -148,7 +151,8 @@ class Path {
       rate_.ramp(now, 0.0, duration);
       return rate_.final_time() <= plan_->end() + kTimeRounding && slow_down_fits();
     };
-    if (whole && fits(2.0 * room / std::max(before.at_now().value, kSlowestSplice))) return true;
+    const double exact = 2.0 * room / std::max(before.at_now().value, kSlowestSplice);
+    if (whole && exact <= longest && fits(exact)) return true;
     const double duration = smallest_time(shortest, longest, fits);
     if (duration < longest && fits(duration)) return true;
     rate_ = before;
@@ -172,6 +176,7 @@ class Path {
 
  private:
   static constexpr double kSlowestSplice = 0.05;
+  static constexpr double kSplicedShare = 0.97;
   static constexpr double kTimeRounding = 1e-9;
 
   void sample_at(const Rate::Sample& r, CurveSample& out) const {

@@ -66,7 +66,9 @@ class Reference {
   void stop(bool use_whole_path) {
     if (source_ != Source::kPath || !path_.travelling()) return;
     fresh_ = false;
-    if (!path_.stop(kShortestStop, timing_.longest_stop, use_whole_path)) stop_joints();
+    joint_stop_.start(motion_, limits_, joints_);
+    const double longest = use_whole_path ? timing_.longest_stop : joint_stop_.longest_path_stop();
+    if (!path_.stop(kShortestStop, longest, use_whole_path)) source_ = Source::kJointStop;
   }
 
   void scale(double rate) {
@@ -172,7 +174,7 @@ class Reference {
   }
 
   void stop_joints() {
-    joint_stop_.start(motion_, limits_, joints_, kShortestStop, timing_.longest_stop);
+    joint_stop_.start(motion_, limits_, joints_);
     source_ = Source::kJointStop;
   }
 

@@ -5,13 +5,13 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 
+#include "labvla_control/core/smoother.hpp"
 #include "labvla_control/core/types.hpp"
 #include "labvla_control/core/viability.hpp"
 
 namespace labvla::control {
-
-using Column = std::array<double, kMaxRows>;
 
 // Second derivatives of the cubic spline through evenly spaced values. The outermost intervals are
 // parabolas (their curvature is constant): "natural" ends would force the acceleration to zero and
@@ -37,58 +37,6 @@ inline void spline_curvature(const Column& x, int rows, double h, Column& curvat
   curvature[n - 1] = curvature[n - 2];
 }
 
-// Penalised least squares on rows: minimises |x - y|^2 + penalty * |D x|^2, D the third difference.
-// Third, because the result is then blind to position, velocity and acceleration and takes only
-// jerk away: little lag-free bias.
-class RowSmoother {
- public:
-  RowSmoother(int rows, double penalty) : rows_(static_cast<std::size_t>(rows)) {
-    const std::size_t order = std::min<std::size_t>(3, rows_ - 1);
-    constexpr std::array<std::array<double, 4>, 4> kBinomial{
-        {{1, 0, 0, 0}, {-1, 1, 0, 0}, {1, -2, 1, 0}, {-1, 3, -3, 1}}};
-    const auto& d = kBinomial[order];
-    for (auto& band : band_) band.fill(0.0);
-    band_[0].fill(1.0);
-    for (std::size_t k = 0; k + order < rows_; ++k) {
-      for (std::size_t i = 0; i <= order; ++i) {
-        for (std::size_t j = 0; j <= i; ++j) band_[i - j][k + i] += penalty * d[i] * d[j];
-      }
-    }
-    factorise();
-  }
-
-  // In place.
-  void solve(Column& x) const {
-    for (std::size_t i = 0; i < rows_; ++i) {
-      for (std::size_t k = 1; k <= std::min<std::size_t>(3, i); ++k) x[i] -= band_[k][i] * x[i - k];
-    }
-    for (std::size_t i = 0; i < rows_; ++i) x[i] /= band_[0][i];
-    for (std::size_t i = rows_; i-- > 0;) {
-      for (std::size_t k = 1; k <= 3 && i + k < rows_; ++k) x[i] -= band_[k][i + k] * x[i + k];
-    }
-  }
-
- private:
-  // L D L^T; band_[k][i] holds element (i, i - k).
-  void factorise() {
-    for (std::size_t i = 0; i < rows_; ++i) {
-      for (std::size_t k = std::min<std::size_t>(3, i); k > 0; --k) {
-        const std::size_t j = i - k;
-        for (std::size_t m = 1; k + m <= std::min<std::size_t>(3, i); ++m) {
-          band_[k][i] -= band_[k + m][i] * band_[m][j] * band_[0][j - m];
-        }
-        band_[k][i] /= band_[0][j];
-      }
-      for (std::size_t k = 1; k <= std::min<std::size_t>(3, i); ++k) {
-        band_[0][i] -= band_[k][i] * band_[k][i] * band_[0][i - k];
-      }
-    }
-  }
-
-  std::size_t rows_;
-  std::array<Column, 4> band_;
-};
-
 // Largest use of a limit by the curve from row `first` on, 1 = exactly at the limit.
 inline double curve_demand(const Column& x, const Column& curvature, int rows, int first, double h,
                            const AxisLimits& limits) {
@@ -108,48 +56,105 @@ inline double curve_demand(const Column& x, const Column& curvature, int rows, i
   return demand;
 }
 
-// Makes one joint's rows feasible in place, with as little change as the ladder of penalties
-// allows, and returns the largest change of a row from `first` on.
-//
-// Positions are clamped, then no row may be further from its predecessor than the velocity limit
-// permits, then noise is taken out by the smallest penalty that brings the curve inside `limits`.
-// If even a parabola is too fast, the rows shrink towards the first one, which always ends inside.
-inline double fit_rows(Column& x, Column& curvature, int rows, int first, double h,
-                       const AxisLimits& limits) {
-  const std::size_t n = static_cast<std::size_t>(rows);
-  const std::size_t begin = static_cast<std::size_t>(first);
-  const Column asked = x;
-  for (std::size_t k = 0; k < n; ++k) x[k] = std::clamp(x[k], limits.lower, limits.upper);
-  const double reach = limits.velocity * h;
-  for (std::size_t k = begin + 1; k < n; ++k)
-    x[k] = std::clamp(x[k], x[k - 1] - reach, x[k - 1] + reach);
+// Makes one joint's rows feasible; rows that are feasible already are not touched. One object
+// serves all joints of a chunk.
+class RowFitter {
+ public:
+  // `first` is the first row that matters; limits before it need not be kept.
+  void begin(int rows, int first, double row_period) {
+    rows_ = rows;
+    first_ = first;
+    h_ = row_period;
+    ladder_.reset(rows);
+  }
 
-  const Column reachable = x;
-  const auto demand_at = [&](int rung) {
-    x = reachable;
-    if (rung > 0) RowSmoother(rows, std::pow(10.0, -2.0 + 0.5 * rung)).solve(x);
-    spline_curvature(x, rows, h, curvature);
-    return curve_demand(x, curvature, rows, first, h, limits);
-  };
-  constexpr int kRungs = 20;
-  if (demand_at(0) > 1.0) {
-    int refused = 0;
-    int accepted = kRungs;
-    while (accepted - refused > 1) {
-      const int rung = (refused + accepted) / 2;
-      (demand_at(rung) > 1.0 ? refused : accepted) = rung;
-    }
-    const double demand = demand_at(accepted);
-    if (demand > 1.0) {
-      for (std::size_t k = 0; k < n; ++k) {
-        x[k] = x[begin] + (x[k] - x[begin]) / demand;
-        curvature[k] /= demand;
+  // Fits `x` in place, gives the curve's second derivatives, returns the largest change of a row.
+  //
+  // Positions are clamped. What is still too fast is smoothed, or slowed to the velocity limit row
+  // by row and then smoothed, whichever ends nearer to what was asked: the first suits noise, the
+  // second a motion that is too large.
+  double fit(Column& x, Column& curvature, const AxisLimits& limits) {
+    const Column asked = x;
+    for (std::size_t k = 0; k < count(); ++k) x[k] = std::clamp(x[k], limits.lower, limits.upper);
+    if (demand(x, curvature, limits) > 1.0) {
+      Column slowed = x;
+      const bool differs = slow_down(slowed, limits.velocity * h_);
+      smooth(x, curvature, limits);
+      if (differs) {
+        Column slowed_curvature;
+        smooth(slowed, slowed_curvature, limits);
+        if (distance(slowed, asked) < distance(x, asked)) {
+          x = slowed;
+          curvature = slowed_curvature;
+        }
       }
     }
+    double change = 0.0;
+    for (std::size_t k = begin_row(); k < count(); ++k) {
+      change = std::max(change, std::abs(x[k] - asked[k]));
+    }
+    return change;
   }
-  double change = 0.0;
-  for (std::size_t k = begin; k < n; ++k) change = std::max(change, std::abs(x[k] - asked[k]));
-  return change;
-}
+
+ private:
+  std::size_t count() const { return static_cast<std::size_t>(rows_); }
+  std::size_t begin_row() const { return static_cast<std::size_t>(first_); }
+
+  double demand(const Column& x, Column& curvature, const AxisLimits& limits) const {
+    spline_curvature(x, rows_, h_, curvature);
+    return curve_demand(x, curvature, rows_, first_, h_, limits);
+  }
+
+  // No row further from its predecessor than `reach`.
+  bool slow_down(Column& x, double reach) const {
+    bool changed = false;
+    for (std::size_t k = begin_row() + 1; k < count(); ++k) {
+      const double bounded = std::clamp(x[k], x[k - 1] - reach, x[k - 1] + reach);
+      changed = changed || bounded != x[k];
+      x[k] = bounded;
+    }
+    return changed;
+  }
+
+  double distance(const Column& a, const Column& b) const {
+    double sum = 0.0;
+    for (std::size_t k = begin_row(); k < count(); ++k) sum += (a[k] - b[k]) * (a[k] - b[k]);
+    return sum;
+  }
+
+  // Among the rungs that bring the curve inside the limits, generalised cross-validation chooses:
+  // where the excess was noise it removes the noise, where it was meant it stays as near as the
+  // limits allow. If even a parabola is too fast, the rows shrink towards the first one, which
+  // always ends inside.
+  void smooth(Column& x, Column& curvature, const AxisLimits& limits) {
+    const Column rough = x;
+    const auto try_rung = [&](int rung) {
+      x = rough;
+      ladder_.rung(rung).solve(x);
+      return demand(x, curvature, limits);
+    };
+    int best = SmoothingLadder::kRungs;
+    double least = std::numeric_limits<double>::infinity();
+    for (int rung = 1; rung <= SmoothingLadder::kRungs; ++rung) {
+      if (try_rung(rung) > 1.0) continue;
+      const double left = static_cast<double>(rows_) - ladder_.rung(rung).freedom();
+      const double error = distance(x, rough) / (left * left);
+      if (error < least) best = rung;
+      least = std::min(least, error);
+    }
+    const double excess = try_rung(best);
+    if (excess <= 1.0) return;
+    const double anchor = x[begin_row()];
+    for (std::size_t k = 0; k < count(); ++k) {
+      x[k] = anchor + (x[k] - anchor) / excess;
+      curvature[k] /= excess;
+    }
+  }
+
+  int rows_ = 0;
+  int first_ = 0;
+  double h_ = 1.0;
+  SmoothingLadder ladder_;
+};
 
 }  // namespace labvla::control

@@ -263,10 +263,10 @@ class Timeline {
     plan.session = c.session;
     plan.sequence = c.sequence;
     plan.row_change = 0.0;
+    fitter_.begin(plan.rows, static_cast<int>(first), c.dt);
     for (std::size_t i = 0; i < joints(); ++i) {
       for (std::size_t k = dropped; k < c.rows; ++k) column_[k - dropped] = target(c, k, i);
-      const double change =
-          fit_rows(column_, curvature_, plan.rows, static_cast<int>(first), c.dt, limits_[i]);
+      const double change = fitter_.fit(column_, curvature_, limits_[i]);
       plan.row_change = std::max(plan.row_change, change);
       for (std::size_t k = 0; k < static_cast<std::size_t>(plan.rows); ++k) {
         plan.value[k][i] = column_[k];
@@ -296,7 +296,7 @@ class Timeline {
     double rest = kShortestStop / 2.0;
     const double whole =
         std::min(plan.end() - std::max(plan.start, plan.accepted), config_.standstill_limit / 2.0);
-    for (; rest < whole; rest *= 1.15) {
+    for (; rest < whole; rest *= 1.3) {
       path.take(plan, plan.end() - rest, 1.0);
       if (path.stop(kShortestStop, config_.standstill_limit, true)) break;
     }
@@ -315,14 +315,14 @@ class Timeline {
 
   double stop_duration(Path& path, const Plan& plan, double time) const {
     path.take(plan, time, 1.0);
-    if (path.stop(kShortestStop, config_.standstill_limit, false)) return path.stop_duration();
     CurveSample sample;
     path.sample(0.0, sample);
     PerJoint<Motion> motion{};
     for (std::size_t i = 0; i < joints(); ++i) motion[i] = {sample.p[i], sample.v[i], sample.a[i]};
     JointStop joint_stop;
-    joint_stop.start(motion, stop_limits_, plan.joints, kShortestStop, config_.standstill_limit);
-    return joint_stop.duration();
+    joint_stop.start(motion, stop_limits_, plan.joints);
+    const bool along_path = path.stop(kShortestStop, joint_stop.longest_path_stop(), false);
+    return along_path ? path.stop_duration() : joint_stop.duration();
   }
 
   void remember(const ChunkView& c) {
@@ -343,6 +343,7 @@ class Timeline {
   PerJoint<AxisLimits> stop_limits_{};
   std::array<int, kMaxJoints> joint_column_{};
   std::array<int, kMaxGrippers> gripper_column_{};
+  RowFitter fitter_;
   Column column_{};
   Column curvature_{};
   bool any_ = false;

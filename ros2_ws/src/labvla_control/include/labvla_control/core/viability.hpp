@@ -49,11 +49,13 @@ struct FilteredStep {
 };
 
 // One cycle with the admissible jerk nearest to `jerk`. Between constant jerk and the quickest stop
-// every convex combination is a motion that starts in `m` and respects the jerk limit, and the stop
-// itself is always viable: so a viable combination exists, and bisection finds the one closest to
-// what was asked.
+// every convex combination is a motion that starts in `m` and respects jerk and acceleration
+// limits, and the stop itself is always viable: so a viable combination exists, and bisection finds
+// the one closest to what was asked.
 inline FilteredStep viable_step(const Motion& m, double jerk, const AxisLimits& limits, double dt) {
-  const double bounded = std::isfinite(jerk) ? std::clamp(jerk, -limits.jerk, limits.jerk) : 0.0;
+  const double lowest = std::clamp((-limits.acceleration - m.a) / dt, -limits.jerk, 0.0);
+  const double highest = std::clamp((limits.acceleration - m.a) / dt, 0.0, limits.jerk);
+  const double bounded = std::isfinite(jerk) ? std::clamp(jerk, lowest, highest) : 0.0;
   const Motion wanted = advance(m, bounded, dt);
   if (viable(wanted, limits)) return {wanted, bounded != jerk};
   const Motion moved = StopProfile(m.v, m.a, limits.acceleration, limits.jerk).at(dt);
