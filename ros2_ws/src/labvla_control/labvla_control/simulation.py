@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happens to the controller besides chunks; ``value`` where the kind needs one."""
+    """Something besides chunks that happens to the controller; ``value`` where its kind has one."""
 
     time: float
     kind: _core.EventKind
@@ -25,7 +25,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Trace:
-    """One row per control cycle, then what was said about each delivered chunk, in delivery order."""
+    """One row per control cycle; then what was said about each chunk, in order of delivery."""
 
     time: Floats
     position: Floats

@@ -6,10 +6,10 @@ import copy
 from typing import Any
 
 import numpy as np
-
 from labvla_control import Config, config_from_dict
 
-# lower, upper, velocity, torque, stiffness, effective inertia, (offset, slope, upper, lower) of the speed law
+# lower, upper, velocity, torque, stiffness, effective inertia,
+# (offset, slope, upper, lower) of the speed law
 _FR3 = [
     (-2.7437, 2.7437, 2.62, 87.0, 600.0, 0.40, (-0.30, 12.0, 2.7501, -2.7501)),
     (-1.7837, 1.7837, 2.62, 87.0, 600.0, 0.40, (-0.20, 5.17, 1.7918, -1.7918)),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import strategies as st
-from numpy.typing import NDArray
-
 from labvla_control import Chunk, Config, Controller, Event, EventKind, Mode, Trace
+from numpy.typing import NDArray
 
 ROW = 1.0 / 30.0
 KINDS = ("smooth", "noisy", "too_fast", "outside", "constant", "step", "nan", "short")
@@ -63,17 +63,23 @@ def _events() -> st.SearchStrategy[list[Event]]:
             (EventKind.DISPLACE, 0.0),
         ]
     )
-    return st.lists(st.builds(lambda t, k: Event(t, k[0], k[1]), st.floats(0.0, 3.0), kinds), max_size=5)
+    return st.lists(
+        st.builds(lambda t, k: Event(t, k[0], k[1]), st.floats(0.0, 3.0), kinds), max_size=5
+    )
 
 
-streams = st.builds(StreamSpec, chunks=st.lists(chunk_specs, min_size=1, max_size=10), events=_events())
+streams = st.builds(
+    StreamSpec, chunks=st.lists(chunk_specs, min_size=1, max_size=10), events=_events()
+)
 
 
 def rows_of(spec: ChunkSpec, base: NDArray[np.float64]) -> NDArray[np.float64]:
     rng = np.random.default_rng(spec.seed)
     time = np.arange(spec.rows)[:, None] * ROW
     joints = base.size
-    smooth = base + 0.2 * spec.size * rng.standard_normal(joints) * np.sin(3.0 * time + rng.uniform(0, 6, joints))
+    smooth = base + 0.2 * spec.size * rng.standard_normal(joints) * np.sin(
+        3.0 * time + rng.uniform(0, 6, joints)
+    )
     match spec.kind:
         case "smooth":
             return smooth
@@ -95,7 +101,9 @@ def rows_of(spec: ChunkSpec, base: NDArray[np.float64]) -> NDArray[np.float64]:
     raise AssertionError(spec.kind)
 
 
-def deliveries(spec: StreamSpec, config: Config, base: NDArray[np.float64]) -> tuple[list[tuple[float, Chunk]], float]:
+def deliveries(
+    spec: StreamSpec, config: Config, base: NDArray[np.float64]
+) -> tuple[list[tuple[float, Chunk]], float]:
     """Chunks with arrival times, and how long to run so that every motion has ended."""
     names = [joint.name for joint in config.joints]
     out = []
@@ -123,14 +131,16 @@ def segments(trace: Trace) -> list[slice]:
     """Stretches without a re-anchoring, each of which must be one continuous motion."""
     cuts = np.flatnonzero(np.diff(trace.anchors)) + 1
     edges = [0, *cuts.tolist(), len(trace.time)]
-    return [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [slice(a, b) for a, b in pairwise(edges)]
 
 
-def assert_inside_limits(trace: Trace, config: Config, positions: NDArray[np.float64] | None = None) -> None:
+def assert_inside_limits(
+    trace: Trace, config: Config, positions: NDArray[np.float64] | None = None
+) -> None:
     """Differences of the position samples themselves, not what the controller says of them.
 
-    Tolerance: rounding of a difference of 3 rad values, 4e-16 * 2^n / dt^n, is below 1e-8 rad/s^2 and
-    1e-4 rad/s^3 at 1 kHz. Nothing else is forgiven.
+    Tolerance: rounding of differences of 3 rad values, 4e-16 * 2^n / dt^n, stays below 1e-8 rad/s^2
+    and 1e-4 rad/s^3 at 1 kHz. Nothing else is forgiven.
     """
     samples = trace.position if positions is None else positions
     dt = config.period
@@ -156,14 +166,18 @@ def assert_inside_limits(trace: Trace, config: Config, positions: NDArray[np.flo
 
 
 def assert_stops_end(trace: Trace, config: Config) -> None:
-    """Every slow-down ends at rest within the standstill limit, unless a new plan is taken up meanwhile."""
+    """Every slow-down ends at rest within the standstill limit, unless a new plan is taken up."""
     stopping = trace.mode == Mode.STOPPING.value
     taken = np.diff(trace.splices, prepend=0) > 0
     begins = np.flatnonzero(stopping & (~np.roll(stopping, 1) | taken))
     for begin in begins:
-        over = np.flatnonzero(~stopping[begin:] | (taken[begin:] & (np.arange(len(taken) - begin) > 0)))
+        over = np.flatnonzero(
+            ~stopping[begin:] | (taken[begin:] & (np.arange(len(taken) - begin) > 0))
+        )
         length = over[0] if over.size else len(stopping) - begin
-        assert length * config.period <= config.standstill_limit, f"stop at {trace.time[begin]:.3f} s"
+        assert length * config.period <= config.standstill_limit, (
+            f"stop at {trace.time[begin]:.3f} s"
+        )
 
 
 def limits_of(config: Config) -> NDArray[np.float64]:

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from streams import StreamSpec, assert_inside_limits, assert_stops_end, deliveries, streams
-
 from labvla_control import Config, simulate
+from streams import StreamSpec, assert_inside_limits, assert_stops_end, deliveries, streams
 
 ROBOTS: dict[str, tuple[Config, np.ndarray]] = {
     "fr3": (cells.fr3_position(), cells.FR3_HOME),

@@ -1,13 +1,22 @@
-"""Stops: smooth, in time, along the path; latched where they must be; the gripper keeps what it holds."""
+"""Stops: smooth, in time, along the path, latched where they must be; the grasp is kept."""
 
 from __future__ import annotations
 
 import cells
 import numpy as np
 import pytest
+from labvla_control import (
+    Chunk,
+    Config,
+    Event,
+    EventKind,
+    Mode,
+    Refusal,
+    StopReason,
+    Trace,
+    simulate,
+)
 from streams import assert_inside_limits, assert_stops_end
-
-from labvla_control import Chunk, Config, Event, EventKind, Mode, Refusal, StopReason, Trace, simulate
 
 CONFIG = cells.fr3_position()
 HOME = cells.FR3_HOME
@@ -43,7 +52,14 @@ def moving(
         if grippers:
             opening = np.where(start + np.arange(rows) * ROW < 0.7, 0.08, 0.02)[:, None]
             more = {"gripper_names": ["gripper"], "gripper_targets": opening}
-        out.append((start, Chunk(names, targets, ROW, plan_start_ns=round(start * 1e9), sequence=k + 1, **more)))
+        out.append(
+            (
+                start,
+                Chunk(
+                    names, targets, ROW, plan_start_ns=round(start * 1e9), sequence=k + 1, **more
+                ),
+            )
+        )
     return out
 
 
@@ -86,7 +102,9 @@ def test_end_of_data_stops_on_the_last_row() -> None:
     )
     trace = simulate(CONFIG, HOME, [(0.0, short)], 2.0)
     assert StopReason(trace.stop_reason[-1]) == StopReason.END_OF_DATA
-    np.testing.assert_allclose(trace.position[-1], path_at(np.array([(rows - 1) * ROW]))[0], atol=2e-3)
+    np.testing.assert_allclose(
+        trace.position[-1], path_at(np.array([(rows - 1) * ROW]))[0], atol=2e-3
+    )
 
 
 def test_stop_is_latched_and_begins_at_once() -> None:
@@ -100,7 +118,11 @@ def test_stop_is_latched_and_begins_at_once() -> None:
     assert trace.time[rest] - 1.0 <= 0.5
     between = (trace.time > trace.time[rest]) & (trace.time < 2.5)
     assert (trace.mode[between] == Mode.STOPPED.value).all()
-    refused = [r for (time, _), r in zip(moving(until=4.0), trace.refusals, strict=True) if 1.05 < time < 2.45]
+    refused = [
+        r
+        for (time, _), r in zip(moving(until=4.0), trace.refusals, strict=True)
+        if 1.05 < time < 2.45
+    ]
     assert set(refused) == {Refusal.STOPPED}
     assert distance_to_path(trace, 1.0) <= 2e-3
 
@@ -128,8 +150,16 @@ def test_pause_holds_and_resume_goes_on_from_there() -> None:
     ("off", "on", "reason"),
     [
         (Event(1.0, EventKind.READY, 0.0), Event(2.0, EventKind.READY, 1.0), StopReason.NOT_READY),
-        (Event(1.0, EventKind.MEASURED_VALID, 0.0), Event(2.0, EventKind.MEASURED_VALID, 1.0), StopReason.STATE_INVALID),
-        (Event(1.0, EventKind.SPEED_SCALING, 0.0), Event(2.0, EventKind.SPEED_SCALING, 1.0), StopReason.SPEED_ZERO),
+        (
+            Event(1.0, EventKind.MEASURED_VALID, 0.0),
+            Event(2.0, EventKind.MEASURED_VALID, 1.0),
+            StopReason.STATE_INVALID,
+        ),
+        (
+            Event(1.0, EventKind.SPEED_SCALING, 0.0),
+            Event(2.0, EventKind.SPEED_SCALING, 1.0),
+            StopReason.SPEED_ZERO,
+        ),
     ],
 )
 def test_a_lost_precondition_stops_and_recovers(off: Event, on: Event, reason: StopReason) -> None:
@@ -150,7 +180,9 @@ def test_half_speed_halves_the_speed_and_is_anchored_at_hand_over() -> None:
     trace = simulate(config, HOME, chunk, 2.0, events=events)
     assert_inside_limits(trace, config)
     slow = (trace.time > 1.5) & (trace.time < 1.9)
-    np.testing.assert_allclose(trace.velocity[slow], np.tile(SPEED * DIRECTION / 2, (slow.sum(), 1)), atol=2e-3)
+    np.testing.assert_allclose(
+        trace.velocity[slow], np.tile(SPEED * DIRECTION / 2, (slow.sum(), 1)), atol=2e-3
+    )
     np.testing.assert_allclose(trace.plan_rate[slow], 0.5, atol=1e-6)
     # A new chunk is due where its stamps say, however slow the robot has been.
     late = Chunk(
@@ -174,7 +206,7 @@ def test_after_speed_zero_the_reference_starts_from_where_the_robot_is() -> None
     trace = simulate(CONFIG, HOME, moving(until=1.0), 3.0, events=events)
     assert trace.anchors[-1] == 1
     jump = np.flatnonzero(np.diff(trace.anchors))[0]
-    # The one step is taken at standstill, towards the measured position, with nothing left of the plan.
+    # The one step is taken at standstill, to the measured position, with nothing left of the plan.
     assert np.abs(trace.velocity[jump]).max() < 1e-4
     np.testing.assert_allclose(trace.position[jump + 1], trace.measured[jump + 1], atol=1e-9)
     assert trace.mode[-1] == Mode.HOLD.value
@@ -215,7 +247,9 @@ def test_the_gripper_follows_the_timeline_and_keeps_its_grasp(stop: EventKind | 
 def test_two_arms_stop_as_one() -> None:
     config = cells.build(cells.DUAL)
     home = np.tile(HOME, 2)
-    trace = simulate(config, home, moving(config, home_copies=2), 3.0, events=[Event(1.0, EventKind.STOP)])
+    trace = simulate(
+        config, home, moving(config, home_copies=2), 3.0, events=[Event(1.0, EventKind.STOP)]
+    )
     assert_inside_limits(trace, config)
     assert_stops_end(trace, config)
     np.testing.assert_allclose(trace.position[:, :7], trace.position[:, 7:], atol=1e-12)
@@ -241,8 +275,17 @@ def test_early_chunks_in_a_steady_stream_are_neither_lost_nor_starved() -> None:
     """Each chunk begins 0.2 s after it arrives, at 20 Hz: always newer ones waiting."""
     names = [joint.name for joint in CONFIG.joints]
     chunks = [
-        (t, Chunk(names, path_at(t + 0.2 + np.arange(40) * ROW, 0.3), ROW, plan_start_ns=round((t + 0.2) * 1e9),
-                  observation_ns=round(t * 1e9), sequence=k + 1))
+        (
+            t,
+            Chunk(
+                names,
+                path_at(t + 0.2 + np.arange(40) * ROW, 0.3),
+                ROW,
+                plan_start_ns=round((t + 0.2) * 1e9),
+                observation_ns=round(t * 1e9),
+                sequence=k + 1,
+            ),
+        )
         for k, t in enumerate(np.arange(0.0, 2.0, 0.05))
     ]
     trace = simulate(CONFIG, HOME, chunks, 2.0)

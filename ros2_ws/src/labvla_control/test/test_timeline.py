@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from labvla_control import Chunk, Controller, Refusal, simulate
 
 CONFIG = cells.fr3_position()
@@ -21,7 +20,14 @@ def rows(count: int = 20, offset: float = 0.0) -> np.ndarray:
 
 
 def chunk(targets=None, *, names=NAMES, dt=1 / 30, start=0, sequence=1, **more) -> Chunk:
-    return Chunk(names, rows() if targets is None else targets, dt, plan_start_ns=start, sequence=sequence, **more)
+    return Chunk(
+        names,
+        rows() if targets is None else targets,
+        dt,
+        plan_start_ns=start,
+        sequence=sequence,
+        **more,
+    )
 
 
 @pytest.fixture
@@ -60,7 +66,10 @@ def with_value(row: int, joint: int, value: float) -> np.ndarray:
         ({"observation_ns": -10 * SECOND}, Refusal.TOO_OLD),
         ({"observation_ns": SECOND // 100}, Refusal.OBSERVATION_AHEAD),
         ({"gripper_names": ["hand"], "gripper_targets": np.zeros((20, 1))}, Refusal.UNKNOWN_NAME),
-        ({"gripper_names": ["gripper"], "gripper_targets": np.full((20, 1), np.nan)}, Refusal.NON_FINITE),
+        (
+            {"gripper_names": ["gripper"], "gripper_targets": np.full((20, 1), np.nan)},
+            Refusal.NON_FINITE,
+        ),
         ({"gripper_names": ["gripper"], "gripper_targets": np.zeros((3, 1))}, Refusal.BAD_SHAPE),
     ],
 )
@@ -94,7 +103,9 @@ def test_order_of_names_does_not_matter() -> None:
     time = np.arange(30)[:, None] / 30
     targets = HOME + 0.05 * np.arange(1, 8) * time**2
     plain = simulate(CONFIG, HOME, [(0.0, chunk(targets))], 0.5)
-    mixed = simulate(CONFIG, HOME, [(0.0, chunk(targets[:, order], names=[NAMES[i] for i in order]))], 0.5)
+    mixed = simulate(
+        CONFIG, HOME, [(0.0, chunk(targets[:, order], names=[NAMES[i] for i in order]))], 0.5
+    )
     np.testing.assert_array_equal(plain.position, mixed.position)
     assert np.ptp(plain.position, axis=0).min() > 1e-3
 
@@ -128,7 +139,9 @@ def test_only_differences_of_stamps_count(epoch: int) -> None:
     controller = Controller(CONFIG)
     controller.activate(HOME)
     targets = HOME + 0.02 * np.arange(40)[:, None] / 30
-    verdict = controller.submit(chunk(targets, start=epoch, observation_ns=epoch), received_ns=epoch + SECOND // 10)
+    verdict = controller.submit(
+        chunk(targets, start=epoch, observation_ns=epoch), received_ns=epoch + SECOND // 10
+    )
     assert verdict.accepted
     assert verdict.late_rows == 3
     for _ in range(400):
@@ -171,7 +184,9 @@ def test_no_stamp_and_no_number_upsets_it(data) -> None:
     for sequence in range(1, 4):
         count = data.draw(st.integers(2, 6))
         value = st.one_of(st.floats(width=64), st.floats(-4, 4))
-        targets = np.array(data.draw(st.lists(value, min_size=7 * count, max_size=7 * count))).reshape(count, 7)
+        targets = np.array(
+            data.draw(st.lists(value, min_size=7 * count, max_size=7 * count))
+        ).reshape(count, 7)
         controller.submit(
             chunk(
                 targets,

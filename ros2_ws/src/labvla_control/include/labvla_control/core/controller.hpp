@@ -111,7 +111,7 @@ class Controller {
   }
 
   // One control cycle.
-  const State& update(const Inputs& inputs) {
+  const State& update(const Inputs& inputs) noexcept {
     ++cycle_;
     state_.time = static_cast<double>(cycle_) * config_.period;
     measure(inputs);
