@@ -172,7 +172,7 @@ def test_payload_does_not_creep_with_anchor_reference(config: Config, record_pro
 
 
 def test_payload_creeps_with_anchor_measured(config: Config, record_property) -> None:
-    """Why the anchor belongs to the contract: the sag becomes the new start, five times a second."""
+    """Why the anchor belongs to the contract: the sag becomes the new start at 5 Hz."""
     reference, robot = constant_chunks_with_payload(config, "measured", 10.0)
     record_property("drift_mrad", (1e3 * reference, 1e3 * robot))
     assert reference > 0.02

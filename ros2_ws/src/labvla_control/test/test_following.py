@@ -84,7 +84,7 @@ def rms_to_shifted(trace: Trace, motion: Motion) -> float:
 
 
 def rejoin_times(trace: Trace) -> NDArray[np.float64]:
-    """Per splice: until all joints are within 1 mrad, or a tenth of the first distance, of the plan.
+    """Per splice: until all joints are within 1 mrad, or a tenth of where they began, of the plan.
 
     A plan replaced before that counts as never rejoined (infinite): nothing is left out.
     """
