@@ -1,1 +1,1 @@
-"""`labvla bench control`: chunk streams through this controller and through models of the others."""
+"""`labvla bench control`: chunk streams through this controller and models of others."""

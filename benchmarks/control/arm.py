@@ -25,6 +25,7 @@ class Arm:
     velocity: Floats
     acceleration: Floats
     jerk: Floats
+    hardware_jerk: Floats | None
     row_period: float
     row_offset: int
     config: dict[str, Any]
@@ -50,6 +51,11 @@ def load_arm(cell_name: str) -> Arm:
         velocity=stacked(lambda arm: arm.operating_limits.velocity),
         acceleration=stacked(lambda arm: arm.operating_limits.acceleration),
         jerk=stacked(lambda arm: arm.operating_limits.jerk),
+        hardware_jerk=(
+            stacked(lambda arm: arm.hardware_limits.jerk)
+            if all(arm.hardware_limits.jerk for arm in cell.arms)
+            else None
+        ),
         row_period=1.0 / cell.policy.row_rate,
         row_offset=cell.policy.row_offset,
         config=_controller_config(cell),

@@ -85,7 +85,8 @@ class Stream:
     @cached_property
     def times(self) -> Floats:
         """Instant of every sample: cycle i commands where the robot shall be at (i + 1) periods."""
-        return self.arm.period * np.arange(1, self.cycles + 1)
+        times: Floats = self.arm.period * np.arange(1, self.cycles + 1)
+        return times
 
     @cached_property
     def pickups(self) -> Indices:
@@ -112,7 +113,8 @@ class Stream:
     @property
     def start(self) -> Floats:
         """Return where the arm stands at the beginning."""
-        return self.motion(np.zeros(1))[0]
+        start: Floats = self.motion(np.zeros(1))[0]
+        return start
 
 
 def make_stream(scenario: Scenario, arm: Arm) -> Stream:
@@ -140,7 +142,7 @@ def make_stream(scenario: Scenario, arm: Arm) -> Stream:
 
 
 def _smooth(rng: np.random.Generator, after: Floats, joints: int) -> Floats:
-    """Return a random curve per joint: unit variance at every instant, correlated along the rows."""
+    """Return a random curve per joint, of unit variance everywhere and correlated along rows."""
     cosine, sine = rng.standard_normal((2, joints))
     phase = 2 * np.pi * DISAGREEMENT_FREQUENCY * after[:, None]
     curve: Floats = np.cos(phase) * cosine + np.sin(phase) * sine

@@ -158,9 +158,7 @@ class Jtc:
             keep = times >= self.lead_rows * row_period - 1e-9
             keep[-1] = True
         if self.kind == "jtc_continuity":
-            return Message(
-                pickup, None, times[keep], delivery.rows[keep], continue_velocity=True
-            )
+            return Message(pickup, None, times[keep], delivery.rows[keep], continue_velocity=True)
         at_rest = np.zeros(delivery.rows.shape[1])
         velocities = spline_velocities(times, delivery.rows, end=at_rest)
         return Message(pickup, None, times[keep], delivery.rows[keep], velocities[keep])

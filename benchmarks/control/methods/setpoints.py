@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import ruckig
 
-from benchmarks.control.arrays import Floats, linear, spline_velocities
+from benchmarks.control.arrays import Floats, Indices, linear, spline_velocities
 from benchmarks.control.methods.base import Outcome
 from benchmarks.control.streams import Delivery, Stream
 
@@ -55,7 +55,7 @@ class Ema:
     @property
     def setting(self) -> str:
         """Return the share."""
-        return f"α {self.share:g}"
+        return f"alpha {self.share:g}"
 
     def run(self, stream: Stream) -> Outcome:
         """Play the stream."""
@@ -129,7 +129,7 @@ class Ruckig:
         return Outcome(positions, stream.usable)
 
 
-def _row_due(delivery: Delivery, times: Floats, row_period: float) -> np.ndarray:  # type: ignore[type-arg]
+def _row_due(delivery: Delivery, times: Floats, row_period: float) -> Indices:
     """Return the index of the newest row whose time has come, -1 before the first."""
     row = np.floor((times - delivery.start) / row_period + 1e-9).astype(np.int64)
     return np.clip(row, -1, len(delivery.rows) - 1)
