@@ -1,54 +1,52 @@
-"""What one control cycle costs."""
+"""What one control cycle costs: the controller package's own measurement, built and repeated."""
 
 from __future__ import annotations
 
+import json
+import subprocess
+import tempfile
+from pathlib import Path
 from typing import Any
 
-import numpy as np
+COMPILER = "c++"
 
-import labvla_control
-from benchmarks.control.arm import load_arm
-from benchmarks.control.methods.labvla import deliveries
-from benchmarks.control.streams import Scenario, make_stream
-
-CELLS = ("franka", "dual_franka")
-
-_MICROSECOND = 1000.0
+_PACKAGE = Path(__file__).resolve().parents[2] / "ros2_ws" / "src" / "labvla_control"
+_SOURCES = _PACKAGE / "test" / "cpp"
+_FLAGS = ("-O2", "-DNDEBUG", "-std=c++17", "-pthread")
 
 
-def measure_cost(repeats: int, duration: float) -> list[dict[str, Any]]:
-    """Time every `update` of a stream with a splice every 100 ms, for one arm and for two.
+def measure_cost(repeats: int, cycles: int) -> list[dict[str, Any]]:
+    """Time every `update` and `submit` of a stream with a splice every 100 ms.
 
-    The stream is the same in every repetition and so is the work of a given cycle: its smallest
-    time over the repetitions is the cost of the code, the rest is the machine (interrupts, other
-    processes). Both are reported.
+    Every repetition does the same work, so the least disturbed one tells most about the code: each
+    figure is the smallest over the repetitions. `disturbed_p999_us` is the largest: the machine.
     """
-    return [_measure(cell, repeats, duration) for cell in CELLS]
+    with tempfile.TemporaryDirectory() as folder:
+        program = Path(folder) / "update_cost"
+        includes = [f"-I{_PACKAGE / 'include'}", f"-I{_SOURCES}"]
+        source = _SOURCES / "update_cost.cpp"
+        subprocess.run([COMPILER, *_FLAGS, *includes, source, "-o", program], check=True)
+        runs = [_run(program, cycles) for _ in range(repeats)]
+    return [_condense(list(same)) for same in zip(*runs, strict=True)]
 
 
-def _measure(cell: str, repeats: int, duration: float) -> dict[str, Any]:
-    arm = load_arm(cell)
-    scenario = Scenario("sines", 0.010, 0.001, 50, 0.1, "rough", seed=1, duration=duration)
-    stream = make_stream(scenario, arm)
-    length = stream.cycles * arm.period
-    config, chunks = arm.controller_config(), deliveries(stream)
-    runs = np.array(
-        [labvla_control.time_updates(config, stream.start, chunks, length) for _ in range(repeats)]
-    )
+def _run(program: Path, cycles: int) -> list[dict[str, Any]]:
+    done = subprocess.run([str(program), str(cycles)], check=True, capture_output=True, text=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def _condense(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    def smallest(what: str, quantile: str) -> float:
+        return min(float(run[what][quantile]) for run in runs)
+
     return {
-        "cell": cell,
-        "joints": len(arm.joints),
-        "cycles": int(runs.size),
-        "repeats": repeats,
-        **_percentiles("wall", runs.ravel()),
-        **_percentiles("code", runs.min(axis=0)),
-    }
-
-
-def _percentiles(kind: str, nanoseconds: Any) -> dict[str, float]:
-    microseconds = np.asarray(nanoseconds) / _MICROSECOND
-    return {
-        f"{kind}_p50_us": float(np.percentile(microseconds, 50)),
-        f"{kind}_p999_us": float(np.percentile(microseconds, 99.9)),
-        f"{kind}_max_us": float(microseconds.max()),
+        "joints": runs[0]["joints"],
+        "cycles": runs[0]["cycles"],
+        "repeats": len(runs),
+        "update_p50_us": smallest("update_us", "p50"),
+        "update_p999_us": smallest("update_us", "p99.9"),
+        "update_max_us": smallest("update_us", "max"),
+        "splice_p50_us": smallest("splice_us", "p50"),
+        "submit_p50_us": smallest("submit_us", "p50"),
+        "disturbed_p999_us": max(float(run["update_us"]["p99.9"]) for run in runs),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -77,13 +78,11 @@ def measure(stream: Stream, outcome: Outcome, plan: NewestPlan) -> dict[str, flo
         **_limits(stream, outcome, rates),
         **_stop(stream, outcome, rates),
         "accepted": _share(outcome.accepted[stream.usable]),
-        "delivered": float(len(stream.deliveries)),
-        "usable": float(stream.usable.sum()),
     }
 
 
-def _share(flags: Bools) -> float:
-    return float(flags.mean()) if len(flags) else 0.0
+def _share(flags: Any) -> float:
+    return float(flags.mean())
 
 
 def _smoothness(stream: Stream, outcome: Outcome, rates: Derivatives) -> dict[str, float]:
@@ -103,7 +102,6 @@ def _smoothness(stream: Stream, outcome: Outcome, rates: Derivatives) -> dict[st
     return {
         "jerk_peak": float(jerk[running].max()),
         "jerk_p99": float(np.percentile(jerk[running], 99)),
-        "jerk_rms": float(np.sqrt(np.mean(rates.jerk[running] ** 2))),
         "acceleration_peak": float(acceleration[running].max()),
         "boundary_jerk_max": float(peaks.max()),
         "boundary_jerk_median": float(np.median(peaks)),
@@ -143,7 +141,6 @@ def _following(stream: Stream, outcome: Outcome, plan: NewestPlan) -> dict[str, 
         "rms_shifted": rms,
         "rms_unshifted": _rms(outcome.positions, plan, sampled, 0),
         "rms_intended": float(np.sqrt(np.mean((outcome.positions[judged] - intended) ** 2))),
-        "plan_known": _share(plan.known[judged]),
     }
 
 

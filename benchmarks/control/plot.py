@@ -15,6 +15,10 @@ from benchmarks.control.rows import Row, select
 
 _INK = "#1f2933"
 _FAINT = "#9aa5b1"
+_GREEN = "#4a8058"
+_RED = "#bb4444"
+
+_LOWEST_JERK = 2.0
 
 
 @dataclass(frozen=True)
@@ -36,14 +40,18 @@ _LOOKS = {
     "ruckig_rows": _Look("Ruckig, through each row", "#e9a23b", "^"),
 }
 
-_AXES = (("lag", "lag behind the newest plan [ms]"), ("rms_shifted", "RMS off that plan [mrad]"))
+_AXES = (
+    ("lag", "lag behind the newest plan [ms]"),
+    ("rms_shifted", "RMS off the newest plan, lag taken out [mrad]"),
+    ("rms_intended", "RMS off the motion that the policy meant [mrad]"),
+)
 
 
 def plot_plane(rows: list[Row], arm: Arm, path: Path) -> None:
     """Draw boundary jerk against lag and against the remaining error, a column per disagreement."""
     shown = select(rows, network="rough", row_noise=0.0, horizon=50)
     sigmas = sorted({row["disagreement"] for row in shown})
-    style = {
+    style: Any = {
         "font.family": "DejaVu Sans",
         "font.size": 9,
         "axes.edgecolor": _FAINT,
@@ -55,20 +63,25 @@ def plot_plane(rows: list[Row], arm: Arm, path: Path) -> None:
         "axes.spines.right": False,
     }
     with mpl.rc_context(style):
-        figure = Figure(figsize=(4.1 * max(len(sigmas), 2), 8.4), dpi=150, layout="constrained")
-        grid = figure.subplots(2, len(sigmas), sharey=True, squeeze=False)
+        figure = Figure(
+            figsize=(4.1 * max(len(sigmas), 2), 3.3 * len(_AXES) + 1.6),
+            dpi=150,
+            layout="constrained",
+        )
+        grid = figure.subplots(len(_AXES), len(sigmas), sharey=True, squeeze=False)
         for column, sigma in enumerate(sigmas):
             for line, (figure_of_x, label) in enumerate(_AXES):
                 axes = grid[line, column]
                 _panel(axes, select(shown, disagreement=sigma), figure_of_x, arm)
                 axes.set_xlabel(label)
             grid[0, column].set_title(
-                f"chunks disagree by σ = {sigma * 1e3:.0f} mrad", fontsize=10, loc="left"
+                f"chunks disagree by {sigma * 1e3:.0f} mrad", fontsize=10, loc="left"
             )
-        for line in range(2):
-            grid[line, 0].set_ylabel("largest jerk at a chunk boundary [rad/s³]")
+        for line in range(len(_AXES)):
+            grid[line, 0].set_ylabel("largest boundary jerk [rad/s³]")
+        _name_limits(grid[0, -1], arm)
         figure.suptitle(
-            "How hard the seams are, and what it costs in time and accuracy\n",
+            "Jerk at chunk boundaries, and its price\n",
             fontsize=13,
             fontweight="bold",
             x=0.01,
@@ -84,8 +97,11 @@ def plot_plane(rows: list[Row], arm: Arm, path: Path) -> None:
 def _panel(axes: Any, rows: list[Row], figure_of_x: str, arm: Arm) -> None:
     points = _points(rows, figure_of_x)
     axes.set_yscale("log")
-    axes.axhspan(1e-1, float(arm.jerk.max()), color="#e3f1e6", zorder=0, lw=0)
-    axes.axhline(float(arm.jerk.max()), color="#5a9367", lw=0.8, zorder=1)
+    allowed = float(arm.jerk.min())
+    axes.axhspan(_LOWEST_JERK, allowed, color="#e3f1e6", zorder=0, lw=0)
+    axes.axhline(allowed, color=_GREEN, lw=0.8, zorder=1)
+    if arm.hardware_jerk is not None:
+        axes.axhline(float(arm.hardware_jerk.min()), color=_RED, lw=0.8, ls=(0, (5, 4)), zorder=1)
     for method, look in _LOOKS.items():
         if method not in points:
             continue
@@ -109,6 +125,26 @@ def _panel(axes: Any, rows: list[Row], figure_of_x: str, arm: Arm) -> None:
     _front(axes, [point[:2] for own in points.values() for point in own])
     axes.grid(axis="y", color="#e4e7eb", lw=0.6, zorder=0)
     axes.margins(x=0.08)
+    axes.set_ylim(bottom=_LOWEST_JERK)
+
+
+def _name_limits(axes: Any, arm: Arm) -> None:
+    """Write what the horizontal lines are at their right ends."""
+    limits = [(arm.jerk, "inside the operating limit", _GREEN, "top", -3)]
+    if arm.hardware_jerk is not None:
+        limits.append((arm.hardware_jerk, "the robot stops itself above", _RED, "bottom", 2))
+    for limit, text, colour, alignment, offset in limits:
+        axes.annotate(
+            text,
+            (1.0, float(limit.min())),
+            xycoords=("axes fraction", "data"),
+            xytext=(-2, offset),
+            textcoords="offset points",
+            ha="right",
+            va=alignment,
+            fontsize=8,
+            color=colour,
+        )
 
 
 def _points(rows: list[Row], figure_of_x: str) -> dict[str, list[tuple[float, ...]]]:

@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.control.rows import Row, select
 
-_DIGITS = 4
+_DIGITS = 3
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,8 @@ def tables(result: dict[str, Any]) -> list[Table]:
 
 def _methods(title: str, rows: list[Row]) -> Table:
     columns = (
-        "method", "lag ms", "RMS mrad", "to intent", "boundary jerk", "over 10 ms", "p99 jerk",
-        "v step", "accepted", "outside limits", "stop s", "stop rad",
+        "method", "lag", "RMS", "intent", "seam jerk", "10 ms", "v step", "taken", "outside",
+        "stop", "travel",
     )  # fmt: skip
     keys = list(dict.fromkeys((row["method"], row["setting"]) for row in rows))
     cells = []
@@ -120,7 +120,6 @@ def _methods(title: str, rows: list[Row]) -> Table:
                 f"{_median(own, 'rms_intended') * 1e3:.1f}",
                 _thousands(_median(own, "boundary_jerk_max")),
                 _thousands(_median(own, "boundary_jerk_10ms")),
-                _thousands(_median(own, "jerk_p99")),
                 f"{_median(own, 'boundary_velocity_step'):.2g}",
                 f"{min(row['accepted'] for row in own) * 100:.0f} %",
                 f"{max(row['violations'] for row in own) * 100:.2g} %",
@@ -144,10 +143,12 @@ def _seconds(value: float) -> str:
 
 
 def _cost(cost: list[dict[str, Any]]) -> Table:
-    columns = ("joints", "p50 µs", "p99.9 µs", "max µs", "machine's p99.9", "machine's max")
-    names = ("code_p50_us", "code_p999_us", "code_max_us", "wall_p999_us", "wall_max_us")
+    columns = ("joints", "p50", "p99.9", "max", "p50 with a splice", "p50 of submit")
+    names = (
+        "update_p50_us", "update_p999_us", "update_max_us", "splice_p50_us", "submit_p50_us",
+    )  # fmt: skip
     cells = [(str(entry["joints"]), *(f"{entry[name]:.1f}" for name in names)) for entry in cost]
-    return Table("Cost of one update", columns, cells)
+    return Table("Cost of one update [µs]", columns, cells)
 
 
 def _verdicts(entries: list[dict[str, Any]]) -> Table:

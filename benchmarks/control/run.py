@@ -24,7 +24,7 @@ def run(out: Path, quick: bool, tell: Callable[[str], None]) -> dict[str, Any]:
     arm = load_arm(CELL)
     grid = quick_grid() if quick else full_grid()
     rows = play_grid(grid, arm, tell)
-    cost = measure_cost(repeats=3 if quick else 15, duration=3.0 if quick else 20.0)
+    cost = measure_cost(repeats=2 if quick else 7, cycles=20_000 if quick else 200_000)
     result = {
         "benchmark": "control",
         "date": report.now(),

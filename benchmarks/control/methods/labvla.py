@@ -26,19 +26,22 @@ class Labvla:
         """Play the stream."""
         config = stream.arm.controller_config(**self.changes)
         trace = labvla_control.simulate(
-            config, stream.start, deliveries(stream), stream.cycles * stream.arm.period
+            config,
+            stream.start.astype(np.float64),
+            _deliveries(stream),
+            stream.cycles * stream.arm.period,
         )
         return Outcome(trace.position, np.asarray(trace.accepted))
 
 
-def deliveries(stream: Stream) -> list[tuple[float, labvla_control.Chunk]]:
+def _deliveries(stream: Stream) -> list[tuple[float, labvla_control.Chunk]]:
     """Return the stream as the core takes it."""
     return [
         (
             delivery.arrival,
             labvla_control.Chunk(
                 list(stream.arm.joints),
-                delivery.rows,
+                delivery.rows.astype(np.float64),
                 stream.arm.row_period,
                 plan_start_ns=round(delivery.start * _NANOSECONDS),
                 observation_ns=round(delivery.observed * _NANOSECONDS),

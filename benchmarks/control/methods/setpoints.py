@@ -132,4 +132,5 @@ class Ruckig:
 def _row_due(delivery: Delivery, times: Floats, row_period: float) -> Indices:
     """Return the index of the newest row whose time has come, -1 before the first."""
     row = np.floor((times - delivery.start) / row_period + 1e-9).astype(np.int64)
-    return np.clip(row, -1, len(delivery.rows) - 1)
+    due: Indices = np.clip(row, -1, len(delivery.rows) - 1)
+    return due

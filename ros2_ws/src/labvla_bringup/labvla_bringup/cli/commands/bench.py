@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _control(arguments: argparse.Namespace) -> int:
+    if shutil.which("c++") is None:
+        raise EnvironmentLack("the cost of a cycle is measured in C++: a compiler 'c++' is needed.")
     benchmark, report = _load("control.run"), _load("control.report")
     result = benchmark.run(arguments.out, arguments.quick, _tell)
     if arguments.json:
