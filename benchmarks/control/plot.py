@@ -79,6 +79,8 @@ def plot_plane(rows: list[Row], arm: Arm, path: Path) -> None:
             )
         for line in range(len(_AXES)):
             grid[line, 0].set_ylabel("largest boundary jerk [rad/s³]")
+        highest = max(row["boundary_jerk_max"] for row in shown)
+        grid[0, 0].set_ylim(_LOWEST_JERK, 3.0 * highest)
         _name_limits(grid[0, -1], arm)
         figure.suptitle(
             "Jerk at chunk boundaries, and its price\n",
@@ -125,14 +127,13 @@ def _panel(axes: Any, rows: list[Row], figure_of_x: str, arm: Arm) -> None:
     _front(axes, [point[:2] for own in points.values() for point in own])
     axes.grid(axis="y", color="#e4e7eb", lw=0.6, zorder=0)
     axes.margins(x=0.08)
-    axes.set_ylim(bottom=_LOWEST_JERK)
 
 
 def _name_limits(axes: Any, arm: Arm) -> None:
     """Write what the horizontal lines are at their right ends."""
-    limits = [(arm.jerk, "inside the operating limit", _GREEN, "top", -3)]
+    limits = [(arm.jerk, "inside the operating limit", _GREEN, "top", -26)]
     if arm.hardware_jerk is not None:
-        limits.append((arm.hardware_jerk, "the robot stops itself above", _RED, "bottom", 2))
+        limits.append((arm.hardware_jerk, "the robot's own limit", _RED, "bottom", 2))
     for limit, text, colour, alignment, offset in limits:
         axes.annotate(
             text,

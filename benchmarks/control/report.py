@@ -68,7 +68,7 @@ def write_json(result: dict[str, Any], path: Path) -> None:
     """Write a result, one row per line, so that two results can be compared line by line."""
     plain = rounded(result)
     head = {name: value for name, value in plain.items() if name != "rows"}
-    rows = ",\n".join(f"  {json.dumps(row, ensure_ascii=False)}" for row in plain["rows"])
+    rows = ",\n".join(f"  {json.dumps(row, separators=(',', ':'))}" for row in plain["rows"])
     text = json.dumps(head, indent=1, ensure_ascii=False)
     path.write_text(f'{text[:-2]},\n "rows": [\n{rows}\n ]\n}}\n')
 

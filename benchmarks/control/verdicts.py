@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -75,16 +76,24 @@ def verdicts(rows: list[Row], cost: list[dict[str, Any]]) -> list[dict[str, Any]
 
 
 def _dominance(grouped: list[list[Row]]) -> dict[str, Any]:
-    beaten = []
+    beaten: list[tuple[Row, Row]] = []
     for case in grouped:
         ours = select(case, method=OURS)[0]
         rivals = [row for row in case if row["method"] != OURS and dominates(row, ours)]
         if rivals:
-            best = min(rivals, key=lambda row: abs(row["lag"]))
-            beaten.append(f"{describe(ours)}: {best['method']} {best['setting']}".rstrip())
-    text = f"{len(beaten)} of {len(grouped)} cases"
-    detail = "; ".join(beaten)
-    return _aim("cases in which a rival dominates", text, "none", not beaten, detail)
+            beaten.append((ours, min(rivals, key=lambda row: abs(row["lag"]))))
+    horizons = Counter(ours["horizon"] for ours, _ in beaten)
+    verdict = _aim(
+        "cases in which a rival dominates",
+        f"{len(beaten)} of {len(grouped)}",
+        "none",
+        not beaten,
+        ", ".join(f"{count} with {rows} rows" for rows, count in sorted(horizons.items())),
+    )
+    verdict["cases"] = [
+        f"{describe(ours)}: {rival['method']} {rival['setting']}".rstrip() for ours, rival in beaten
+    ]
+    return verdict
 
 
 def _ratio(grouped: list[list[Row]], figure: str, text: str) -> dict[str, Any]:
