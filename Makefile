@@ -1,7 +1,8 @@
 # The doors of the house. Each does the set-up first; all of it stays in .venv, ros2_ws/{build,install,log} and out/.
 
-PYTHON ?= python3
-TORCH ?= cpu
+# What was chosen once stays chosen: a door without arguments does not change the environment.
+PYTHON ?= $(or $(file < .venv/labvla-setup/chosen-python),python3)
+TORCH ?= $(or $(file < .venv/labvla-setup/chosen-torch),cpu)
 CELL ?= franka
 ENV := .venv/bin/labvla-env
 

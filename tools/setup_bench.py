@@ -348,6 +348,8 @@ def main() -> int:
     try:
         check_system()
         perform(steps(arguments.torch))
+        (STAMPS / "chosen-python").write_text(sys.executable)
+        (STAMPS / "chosen-torch").write_text(arguments.torch)
     except SetupError as error:
         print(f"\n{error}", file=sys.stderr)
         return EXIT_ENVIRONMENT

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -53,12 +52,6 @@ def executable_path(description: Process) -> Path:
     return path
 
 
-def stack_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of the stack's processes."""
-    # A bench belongs to this machine: two people on one network must not move each other's arms.
-    return {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", **environment}
-
-
 def new_log_dir(root: Path) -> Path:
     """Create a folder for the logs of this run."""
     path = root / datetime.now().strftime("%Y%m%d-%H%M%S-%f")
@@ -79,13 +72,12 @@ class Supervisor:
         self._stack = stack
         self._printer = printer
         self._log_dir = new_log_dir(log_root)
-        environment = stack_environment(os.environ)
         self._members = []
         for description in stack.processes:
             command = [str(executable_path(description))]
             command += description.ros_arguments(stack.namespace)
             log_file = self._log_dir / f"{description.name}.log"
-            process = ManagedProcess(description.name, command, environment, log_file, printer.line)
+            process = ManagedProcess(description.name, command, os.environ, log_file, printer.line)
             record = registry.ProcessRecord(description.name, "starting")
             self._members.append(_Member(description, process, record, []))
         self._asked_to_stop = False

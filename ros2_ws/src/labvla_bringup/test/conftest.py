@@ -10,6 +10,9 @@ import time
 import pytest
 
 from labvla_bringup import registry
+from labvla_bringup.environment import set_defaults
+
+set_defaults(os.environ)
 
 TIMEOUT = 60.0
 
@@ -72,6 +75,15 @@ def wait_for(condition, timeout=TIMEOUT):
 @pytest.fixture
 def labvla(tmp_path):
     command = Labvla(tmp_path)
+    yield command
+    command.end()
+
+
+@pytest.fixture(scope="module")
+def franka_up(tmp_path_factory):
+    """A running stack that the tests of a module share: they look at it and leave it as it is."""
+    command = Labvla(tmp_path_factory.mktemp("franka_up"))
+    command.up("franka")
     yield command
     command.end()
 

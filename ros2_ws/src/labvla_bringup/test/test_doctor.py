@@ -7,7 +7,9 @@ import pytest
 from labvla_bringup import supervisor
 from labvla_bringup.doctor import Context, dds, examine, machine
 from labvla_bringup.doctor.checks import CHECKS
+from labvla_bringup.graph import Graph
 from labvla_bringup.resources import config
+from labvla_msgs.msg import ActionChunk
 
 # What a broken cell file takes away from others is their subject, not their health.
 NEED_A_CELL = {"policy_contract", "executables", "stack", "joint_states", "single_publisher"}
@@ -89,32 +91,6 @@ def test_a_broken_cell_file_turns_exactly_its_check_red(tmp_path):
     assert "franka.yaml:" in results["cell"].detail
 
 
-def test_live_checks_of_a_running_stack(labvla):
-    labvla.up("franka")
-    results = report()
-    assert {results[n].result for n in ("stack", "joint_states", "single_publisher")} == {"pass"}
-
-
-def test_a_second_publisher_of_chunks_is_found(labvla):
-    from labvla_bringup.graph import Graph
-    from labvla_msgs.msg import ActionChunk
-
-    labvla.up("franka")
-    with Graph() as intruder:
-        intruder.node.create_publisher(ActionChunk, "labvla/action_chunk", 1)
-        assert failing() == {"single_publisher"}
-
-
-def test_joints_that_the_driver_does_not_publish_are_found(labvla, tmp_path):
-    labvla.up("franka")
-    file = tmp_path / "franka.yaml"
-    text = config("cells/franka.yaml").read_text()
-    file.write_text(text.replace("fr3_joint", "fr3v2_joint"))
-    results = report(file)
-    assert results["joint_states"].result == "fail"
-    assert "fr3v2_joint1 is missing" in results["joint_states"].detail
-
-
 def test_exit_code_1_when_a_check_fails(labvla):
     code, found = labvla.json("doctor", env={"ROS_AUTOMATIC_DISCOVERY_RANGE": "EVERYWHERE"})
     assert code == 1
@@ -123,3 +99,27 @@ def test_exit_code_1_when_a_check_fails(labvla):
     assert [check["name"] for check in failed] == ["domain"]
     assert failed[0]["hint"]
     assert json.dumps(found)
+
+
+@pytest.mark.usefixtures("franka_up")
+def test_live_checks_of_a_running_stack():
+    results = report()
+    for name in ("stack", "joint_states", "single_publisher"):
+        assert results[name].result == "pass", results[name]
+
+
+@pytest.mark.usefixtures("franka_up")
+def test_a_second_publisher_of_chunks_is_found():
+    with Graph() as intruder:
+        intruder.node.create_publisher(ActionChunk, "labvla/action_chunk", 1)
+        assert failing() == {"single_publisher"}
+
+
+@pytest.mark.usefixtures("franka_up")
+def test_joints_that_the_driver_does_not_publish_are_found(tmp_path):
+    file = tmp_path / "franka.yaml"
+    text = config("cells/franka.yaml").read_text()
+    file.write_text(text.replace("fr3_joint", "fr3v2_joint"))
+    results = report(file)
+    assert results["joint_states"].result == "fail"
+    assert "fr3v2_joint1 is missing" in results["joint_states"].detail

@@ -44,11 +44,8 @@ def abandoned_shared_memory():
 def traces():
     """What a stack may leave behind."""
     first = 7400 + 250 * registry.domain()  # DDS: 250 ports a domain
-    return {
-        "processes": stack_processes(),
-        "sockets": [port for port in bound_ports() if first <= port < first + 250],
-        "shared_memory": abandoned_shared_memory(),
-    }
+    sockets = {port for port in bound_ports() if first <= port < first + 250}
+    return {*stack_processes(), *sockets, *abandoned_shared_memory()}
 
 
 def test_the_stack_answers_and_goes_down(labvla):
@@ -134,7 +131,8 @@ def assert_cycles_leave_nothing_behind(labvla, times):
     for _ in range(times):
         labvla.up("franka")
         assert labvla("down").returncode == 0
-    assert traces() == before
+    # Less than before is no fault: the middleware clears away what crashed processes left.
+    assert traces() - before == set()
 
 
 def test_cycles_leave_nothing_behind(labvla):

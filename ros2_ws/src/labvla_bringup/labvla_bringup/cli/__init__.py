@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
+from types import ModuleType
 
 from labvla_bringup.cli import planned
 from labvla_bringup.cli.errors import EnvironmentLack, ExitCode, Refusal, UsageError
 from labvla_bringup.console import complain
+from labvla_bringup.environment import set_defaults
 
 # Imported only when called: ROS takes half a second to import, `labvla --help` should not.
 COMMANDS = {
@@ -41,15 +45,14 @@ def build_parser(wanted: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def _module(name: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
-    from importlib import import_module
-
+def _module(name: str) -> ModuleType:
     return import_module(f"labvla_bringup.cli.commands.{name}")
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     words = list(sys.argv[1:] if words is None else words)
+    set_defaults(os.environ)
     wanted = next((word for word in words if word in COMMANDS), None)
     arguments = build_parser(wanted).parse_args(words)
     try:

@@ -13,7 +13,8 @@ from labvla_policy.nodes import qos
 from labvla_policy.runtime.joint_sample import SampleRefused, select_positions
 
 LISTEN = 1.0  # s
-DISCOVERY = 1.5  # s; a second publisher has been found by then
+PATIENCE = 10.0  # s; what comes later than that does not come
+DISCOVERY = 3.0  # s; when one publisher has been found, all others are within this
 LOWEST_RATE = 20.0  # Hz; below it a policy would act on stale states
 
 
@@ -56,9 +57,9 @@ def joint_states(context: Context) -> str:
         graph.node.create_subscription(
             JointState, cell.joint_states.topic, received.append, qos.JOINT_STATES
         )
-        if not graph.spin_until(lambda: bool(received), timeout=5.0):
+        if not graph.spin_until(lambda: bool(received), timeout=PATIENCE):
             raise Failed(
-                f"nothing came on {graph.resolve(cell.joint_states.topic)} within 5 s",
+                f"nothing came on {graph.resolve(cell.joint_states.topic)} within {PATIENCE:g} s",
                 "is the robot's driver running, and does the cell file name its topic?",
             )
         received.clear()
@@ -79,6 +80,7 @@ def single_publisher(context: Context) -> str:
     record = _record(context)
     with Graph(record.namespace) as graph:
         topic = graph.resolve("labvla/action_chunk")
+        graph.spin_until(lambda: graph.node.count_publishers(topic) > 0, timeout=PATIENCE)
         graph.spin_until(lambda: graph.node.count_publishers(topic) > 1, timeout=DISCOVERY)
         count = graph.node.count_publishers(topic)
     if count != 1:

@@ -70,8 +70,8 @@ def domain(_context: Context) -> str:
             f"ROS_DOMAIN_ID: expected a number from 0 to {HIGHEST_DOMAIN}, got {text!r}",
             "export ROS_DOMAIN_ID=0",
         )
-    reach = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST (labvla's default)")
-    if reach.split()[0] not in RANGES:
+    reach = os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"]
+    if reach not in RANGES:
         raise Failed(
             f"ROS_AUTOMATIC_DISCOVERY_RANGE: expected one of {', '.join(RANGES)}, got {reach!r}",
             "unset it for this machine only, or set SUBNET for a cell of two computers",

@@ -95,6 +95,6 @@ class ReplayEngine:
             dt=self._dt,
             joint_names=self._start.joint_names,
             joint_targets=self._start.positions + np.concatenate(targets, axis=1),
-            gripper_names=tuple(arm.gripper.joint for arm in self._cell.arms),
+            gripper_names=tuple(arm.gripper_name for arm in self._cell.arms),
             gripper_targets=np.stack(grippers, axis=1),
         )
