@@ -120,7 +120,7 @@ def _methods(title: str, rows: list[Row]) -> Table:
                 f"{_median(own, 'rms_intended') * 1e3:.1f}",
                 _thousands(_median(own, "boundary_jerk_max")),
                 _thousands(_median(own, "boundary_jerk_10ms")),
-                f"{_median(own, 'boundary_velocity_step'):.2g}",
+                f"{_median(own, 'boundary_velocity_step'):.3g}",
                 f"{min(row['accepted'] for row in own) * 100:.0f} %",
                 f"{max(row['violations'] for row in own) * 100:.2g} %",
                 _seconds(max(row["stop_time"] for row in own)),
