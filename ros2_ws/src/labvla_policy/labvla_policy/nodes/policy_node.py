@@ -26,7 +26,8 @@ from labvla_policy.nodes.parameters import Number, ParameterError, Text
 from labvla_policy.nodes.stamps import to_ns, to_stamp
 from labvla_policy.runtime.cell import Cell, CellError, load_cell
 from labvla_policy.runtime.instruction import InstructionRefused, normalise
-from labvla_policy.runtime.joint_sample import SampleRefused, select_positions
+from labvla_policy.runtime.joint_sample import select_positions
+from labvla_policy.runtime.refusal import Refused
 from labvla_policy.runtime.types import Observation, Prediction
 
 CELL = Text("cell", "name or file of the cell that is driven")
@@ -141,9 +142,10 @@ class PolicyNode(Node):  # type: ignore[misc]  # rclpy has no types
             begin = time.monotonic()
             try:
                 self._infer_once(begin)
-            except SampleRefused as refusal:
+            except Refused as refused:
                 self._refused += 1
-                self._publish_event("observation", refusal.reason, refusal.detail, refusal.joint)
+                refusal = refused.refusal
+                self._publish_event(refusal.source, refusal.reason, refusal.detail, refusal.subject)
             with self._lock:
                 rest = self._period - (time.monotonic() - begin)
                 self._lock.wait_for(lambda: self._ending, timeout=max(rest, 0.0))

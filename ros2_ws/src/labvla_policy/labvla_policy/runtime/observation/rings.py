@@ -1,0 +1,53 @@
+"""The rings that a cell needs, for messages as the middleware delivers them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from labvla_policy.runtime.cell import Cell
+from labvla_policy.runtime.observation.assembler import CameraRing, JointRing
+from labvla_policy.runtime.streams import cdr
+from labvla_policy.runtime.streams.image import ImageFormat, ImageMessage, decode
+from labvla_policy.runtime.streams.ring import Ring
+from labvla_policy.runtime.types import Pixels
+
+# Long enough to find the joint state of a picture that is as old as an observation may be.
+HISTORY = 0.4  # s
+FEWEST_FRAMES = 4
+MOST_FRAMES = 12  # 12 pictures of 640 x 480 are 11 MB
+
+
+def state_rings(cell: Cell) -> dict[str, JointRing]:
+    """Return a ring of serialised joint states for every topic that the cell reads them from."""
+    topics = [cell.joint_states.topic, *(arm.gripper.state_topic for arm in cell.arms)]
+    rate = cell.joint_states.rate
+    capacity = math.ceil(rate * HISTORY)
+    return {
+        topic: Ring(cdr.read_joint_state, rate=rate, capacity=capacity)
+        for topic in dict.fromkeys(topics)
+    }
+
+
+def camera_rings(
+    cell: Cell, convert: Callable[[ImageMessage], Pixels] | None = None
+) -> dict[str, CameraRing]:
+    """Return a ring of serialised pictures for every camera that the policy sees."""
+    return {
+        camera.name: Ring(
+            partial(_decode, ImageFormat(camera.encoding, camera.width, camera.height), convert),
+            rate=camera.rate,
+            capacity=min(max(math.ceil(camera.rate * HISTORY), FEWEST_FRAMES), MOST_FRAMES),
+            latency=camera.latency,
+        )
+        for camera in cell.policy_cameras
+    }
+
+
+def _decode(
+    declared: ImageFormat, convert: Callable[[ImageMessage], Pixels] | None, message: Any
+) -> Pixels:
+    read = cdr.read_compressed_image if declared.encoding == "jpeg" else cdr.read_image
+    return decode(read(message), declared, convert)

@@ -1,0 +1,281 @@
+"""Every reason for which the runtime refuses something: its name is part of the interface.
+
+`python -m labvla_policy.runtime.reasons` prints the table in docs/runtime.md.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Reason:
+    """What a refusal means to the person who reads it."""
+
+    source: str  # as in SafetyEvent
+    meaning: str
+    remedy: str
+
+
+def _group(source: str, reasons: dict[str, tuple[str, str]]) -> dict[str, Reason]:
+    return {name: Reason(source, *texts) for name, texts in reasons.items()}
+
+
+REASONS: dict[str, Reason] = {
+    **_group(
+        "observation",
+        {
+            "message_corrupt": (
+                "a serialised message is cut short or of another type",
+                "check the topic's type and the transport",
+            ),
+            "stamp_order": (
+                "a message is not newer than the one before it",
+                "two publishers on one topic, or a driver that repeats stamps",
+            ),
+            "image_encoding": (
+                "a picture has another format than the cell declares",
+                "set the driver's format or the cell's `encoding`",
+            ),
+            "image_size": (
+                "a picture has another size than the cell declares",
+                "set the driver's profile or the cell's `width` and `height`",
+            ),
+            "image_buffer": (
+                "a picture has fewer bytes than its own size needs",
+                "a broken driver or transport",
+            ),
+            "image_corrupt": (
+                "a JPEG without its end, without a header, or that cannot be decoded",
+                "check the transport; a few are survived, since older frames are used instead",
+            ),
+            "image_decoder": ("OpenCV is missing for JPEG", "install it, or use raw images"),
+            "image_black": (
+                "nothing in the picture is brighter than 10 of 255",
+                "lens cap, light, exposure",
+            ),
+            "camera_missing": (
+                "no frame has arrived that is older than now",
+                "start the driver; compare its topic and clock with the cell and this machine",
+            ),
+            "camera_stale": (
+                "the newest frame is too old",
+                "check driver, network load and clocks",
+            ),
+            "camera_frozen": (
+                "the same picture for long while the arm moved",
+                "restart the camera",
+            ),
+            "joint_state_missing": (
+                "no joint state has arrived",
+                "start the driver; compare its topic with the cell",
+            ),
+            "joint_state_stale": (
+                "the newest joint state is too old",
+                "check driver, network load and clocks",
+            ),
+            "joint_state_width": (
+                "names and positions of a joint state differ in number",
+                "a broken driver",
+            ),
+            "joint_missing": (
+                "a joint of the cell is not in the joint states",
+                "compare the cell's `joints` with the driver's names",
+            ),
+            "joint_duplicated": (
+                "a joint appears twice in one joint state",
+                "a broken merge of two joint-state topics",
+            ),
+            "joint_not_finite": (
+                "a measured position is not a number",
+                "a broken sensor or driver",
+            ),
+            "gripper_state_missing": (
+                "no state of a gripper has arrived",
+                "start its driver; compare its topic with the cell",
+            ),
+            "gripper_state_stale": (
+                "the newest state of a gripper is too old",
+                "check its driver",
+            ),
+            "gripper_state_range": (
+                "a gripper is far outside of its range",
+                "correct the gripper's `range`, `polarity` or `joint` in the cell",
+            ),
+            "skew": (
+                "pictures and joint state were not captured at about one moment",
+                "raise camera rates, trigger the cameras together, declare latencies",
+            ),
+            "observation_stale": (
+                "the best set of samples is too old as a whole",
+                "check the slowest camera",
+            ),
+        },
+    ),
+    **_group(
+        "engine",
+        {
+            "error_reply": (
+                "the server answered with an error instead of rows",
+                "read the server's log; an overload passes by itself",
+            ),
+            "reply_incomplete": (
+                "an answer without rows",
+                "the server speaks another dialect of the protocol",
+            ),
+            "prediction_shape": ("an answer that is not rows x columns", "as above"),
+            "prediction_width": (
+                "the policy has another number of columns than the cell",
+                "use a checkpoint for this cell's layout",
+            ),
+            "prediction_not_finite": (
+                "a policy's row holds NaN or infinity",
+                "check normalisation statistics and the checkpoint",
+            ),
+            "unused_column": (
+                "a column that must stay zero holds a value",
+                "the policy is for an arm with more joints",
+            ),
+            "gripper_range": (
+                "a gripper column far outside of the gripper's stroke",
+                "gripper unit or statistics of the policy differ from the cell's `policy_unit`",
+            ),
+            "reference_missing": (
+                "deltas are anchored to a reference that nobody has sent",
+                "start the controller, or use `anchor: measured`",
+            ),
+        },
+    ),
+    **_group(
+        "gate",
+        {
+            "target_names": (
+                "targets do not name every joint of the cell exactly once",
+                "a broken engine adapter",
+            ),
+            "target_shape": ("targets do not fit their names", "a broken engine adapter"),
+            "row_time": (
+                "rows are not as far apart as the contract says",
+                "use a checkpoint with the cell's row rate",
+            ),
+            "target_not_finite": ("a target is NaN or infinite", "a broken engine adapter"),
+            "no_rows_left": ("every row is past", "the engine is too slow, or the clocks differ"),
+            "zero_targets": (
+                "all joints at zero, far from the present posture",
+                "a server that hides its errors behind zeros: read its log",
+            ),
+            "constant_targets": (
+                "every row is the same posture, and the arm is somewhere else",
+                "the engine answers with a constant; a hold of the present posture is accepted",
+            ),
+            "repeated_prediction": (
+                "the same rows, bit for bit, as in the answer before",
+                "the engine repeats itself: restart it",
+            ),
+            "first_row_jump": (
+                "the plan begins far from where the arm is commanded to be",
+                "a wrong anchor or joint order, or an old plan",
+            ),
+            "position_limit": (
+                "a row beyond the operating range of a joint",
+                "the policy strays; move the arm back to a posture",
+            ),
+            "velocity_limit": (
+                "rows faster than slowing down can repair",
+                "wrong row rate or units, or a policy that strays",
+            ),
+            "acceleration_limit": (
+                "rows more abrupt than slowing down can repair",
+                "as velocity_limit",
+            ),
+            "slowed_down": (
+                "accepted, and stretched in time to obey the operating limits",
+                "nothing, unless it happens all the time: compare row rates",
+            ),
+            "workspace": (
+                "the tool would leave the cell's tool box",
+                "the policy strays; or enlarge `workspace.tool`",
+            ),
+            "keep_out": (
+                "a link or the tool would enter a keep-out box",
+                "the policy strays; or correct the box",
+            ),
+            "self_collision": ("two bodies of an arm would touch", "the policy strays"),
+            "arm_collision": ("bodies of two arms would touch", "the policy strays"),
+        },
+    ),
+    **_group(
+        "scheduler",
+        {
+            "reply_old_instruction": (
+                "an answer to an instruction that was replaced",
+                "nothing: it is counted, and the next answer is used",
+            ),
+            "reply_unexpected": (
+                "an answer that was given up, or that came twice",
+                "nothing; many of them: raise the engine's time-out",
+            ),
+            "reply_stale": (
+                "an answer older than the plan in execution",
+                "nothing",
+            ),
+            "reply_late": (
+                "too few rows of an answer are still ahead",
+                "a faster engine, more rows, or a lower row rate",
+            ),
+            "reply_timeout": ("no answer in time", "check the engine and the network"),
+        },
+    ),
+    **_group(
+        "arbiter",
+        {
+            "motion_owned": (
+                "something of higher priority moves the arms",
+                "wait until it is done",
+            ),
+            "not_owner": (
+                "a plan from somebody who does not own the motion (any more)",
+                "nothing: it was pre-empted; ask again",
+            ),
+            "plan_before_handover": (
+                "a plan that was made before its owner took over",
+                "nothing: the next observation is newer",
+            ),
+            "stopped": ("the cell is stopped", "`labvla recover`"),
+        },
+    ),
+    **_group(
+        "move_to",
+        {
+            "posture_unknown": ("the cell has no posture of that name", "use one of its postures"),
+            "joint_unknown": ("a joint that the cell does not have", "use the cell's joint names"),
+            "goal_not_finite": ("a goal position is not a number", "give finite positions"),
+            "speed_scale": ("a speed scale outside of 0 to 1", "give one above 0, at most 1"),
+            "not_at_rest": (
+                "the arm moves: a posture is reached from rest",
+                "wait until it stands still",
+            ),
+        },
+    ),
+    **_group(
+        "clock",
+        {
+            "clock_jump": (
+                "stamps jumped: everything from before was forgotten",
+                "a clock was set while running: synchronise before the start",
+            ),
+        },
+    ),
+}
+
+
+def as_markdown() -> str:
+    """Return all reasons as a table."""
+    lines = ["| source | reason | meaning | what to do |", "|---|---|---|---|"]
+    lines += [f"| {r.source} | `{n}` | {r.meaning} | {r.remedy} |" for n, r in REASONS.items()]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(as_markdown())

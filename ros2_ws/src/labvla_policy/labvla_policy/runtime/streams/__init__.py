@@ -1,0 +1,1 @@
+"""Streams of messages: kept raw in bounded rings, decoded when something uses them."""
