@@ -1,0 +1,84 @@
+// A stop that needs no path: all joints come to rest together, as fast as the limits of the slowest
+// one allow.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+
+#include "labvla_control/core/plan.hpp"
+#include "labvla_control/core/stop_profile.hpp"
+#include "labvla_control/core/types.hpp"
+#include "labvla_control/core/viability.hpp"
+
+namespace labvla::control {
+
+// First the accelerations go to zero, in a time common to all joints; then the velocities shrink by
+// one common factor, so that the rest of the way is a straight line in joint space. The factor
+// follows the quickest stop under the tightest ratio of limit to velocity: closed form, nothing to
+// search.
+class JointStop {
+ public:
+  void start(const PerJoint<Motion>& from, const PerJoint<AxisLimits>& limits, int joints) {
+    from_ = from;
+    joints_ = joints;
+    elapsed_ = 0.0;
+    settle_ = 0.0;
+    for (std::size_t i = 0; i < count(); ++i) {
+      settle_ = std::max(settle_, std::abs(from[i].a) / (kShare * limits[i].jerk));
+    }
+    constexpr double kStanding = 1e-6;
+    double acceleration = limits[0].acceleration / kStanding;
+    double jerk = limits[0].jerk / kStanding;
+    for (std::size_t i = 0; i < count(); ++i) {
+      settled_[i] = advance(from[i], settling_jerk(i), settle_);
+      const double speed = std::max(std::abs(settled_[i].v), kStanding);
+      acceleration = std::min(acceleration, kShare * limits[i].acceleration / speed);
+      jerk = std::min(jerk, kShare * limits[i].jerk / speed);
+    }
+    factor_ = StopProfile(1.0, 0.0, acceleration, jerk);
+  }
+
+  void hold(const PerJoint<Motion>& at, int joints) {
+    joints_ = joints;
+    settle_ = 0.0;
+    factor_ = StopProfile(0.0, 0.0, 1.0, 1.0);
+    elapsed_ = 0.0;
+    for (std::size_t i = 0; i < count(); ++i) settled_[i] = {at[i].p, 0.0, 0.0};
+  }
+
+  void tick(double dt) { elapsed_ = std::min(elapsed_ + dt, duration()); }
+  bool arrived() const { return elapsed_ >= duration(); }
+  double duration() const { return settle_ + factor_.duration(); }
+  // What staying on the path may cost in time; a stop that takes longer had better leave it.
+  double longest_path_stop() const { return std::max(0.15, 1.5 * duration()); }
+
+  void sample(double ahead, CurveSample& out) const {
+    const double t = elapsed_ + ahead;
+    const Motion factor = factor_.at(std::max(0.0, t - settle_));
+    for (std::size_t i = 0; i < count(); ++i) {
+      const Motion& end = settled_[i];
+      const Motion m = t < settle_
+                           ? advance(from_[i], settling_jerk(i), t)
+                           : Motion{end.p + end.v * factor.p, end.v * factor.v, end.v * factor.a};
+      out.p[i] = m.p;
+      out.v[i] = m.v;
+      out.a[i] = m.a;
+    }
+  }
+
+ private:
+  static constexpr double kShare =
+      0.97;  // of the limits; the rest is for the reference to stay on it
+
+  std::size_t count() const { return static_cast<std::size_t>(joints_); }
+  double settling_jerk(std::size_t i) const { return settle_ > 0.0 ? -from_[i].a / settle_ : 0.0; }
+
+  PerJoint<Motion> from_{};
+  PerJoint<Motion> settled_{};
+  int joints_ = 0;
+  double settle_ = 0.0;
+  double elapsed_ = 0.0;
+  StopProfile factor_{0.0, 0.0, 1.0, 1.0};
+};
+
+}  // namespace labvla::control
