@@ -38,6 +38,7 @@ _ZONES = {"foot": contact.foot, "middle": contact.middle, "far_end": contact.far
 def build(table: ArmTable, arm: Arm, index: int, quality: Quality) -> Any:
     """Return an MjSpec with the bodies link0, link1, ... and flange."""
     spec = mujoco.MjSpec()
+    spec.compiler.degree = False
     PALETTE.add(spec)
     body = spec.worldbody.add_body(name="link0")
     _dress(spec, body, table.links[0], 0, index, quality)

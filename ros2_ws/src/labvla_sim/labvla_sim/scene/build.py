@@ -43,6 +43,7 @@ def build_scene(
     """Compile the model. Physics does not depend on `quality`."""
     spec = mujoco.MjSpec()
     spec.modelname = cell.name
+    spec.compiler.degree = False
     _options(spec)
     _drawing(spec, cell, quality)
     add_room(spec, cell, description.look, quality)

@@ -76,11 +76,13 @@ def _materials(look: Look, quality: Quality) -> Palette:
             "housing": (1.0, 1.0, 1.0),
             "plastic": (1.0, 1.0, 1.0),
             "ceramic": (0.93, 0.93, 0.91),
+            "lit": (1.0, 1.0, 1.0),
             "dark": (0.16, 0.17, 0.19),
             "steel": (0.72, 0.74, 0.76),
         },
         shine={"glass": 0.9, "liquid": 0.4, "housing": 0.35, "plastic": 0.5, "steel": 0.8},
         reflectance={"bench": polished},
+        emission={"lit": 0.7},
     )
 
 

@@ -109,9 +109,12 @@ def _solid(body: Any, kind: Any, size: Any, pos: Any, quat: Any) -> None:
     )
 
 
-def _drawn(body: Any, name: str, kind: Any, size: Any, pos: Any, rgba: Any) -> None:
+def _drawn(
+    body: Any, name: str, kind: Any, size: Any, pos: Any, rgba: Any, material: str = "plastic"
+) -> None:
     body.add_geom(
         name=name,
+        material=material,
         type=kind,
         size=size,
         pos=pos,
@@ -212,6 +215,7 @@ def _add_lamp_and_display(face: Any) -> None:
         [0.0060, 0.0060, 0.0035],
         [0.0, -0.022, 0.001],
         [0.12, 0.16, 0.12, 1],
+        "lit",
     )
     _drawn(
         face,
@@ -232,7 +236,8 @@ def _add_lamp_and_display(face: Any) -> None:
                 mujoco.mjtGeom.mjGEOM_BOX,
                 [half_up * height, half_across * height, 0.0004],
                 [0.002 - up * height, centre - across * height, 0.0014],
-                [0.08, 0.10, 0.11, 1],
+                [0.06, 0.08, 0.09, 1],
+                "lit",
             )
 
 
