@@ -169,6 +169,8 @@ def _add_button(spec: Any, face: Any, plate: HotPlate, quality: Quality) -> None
         material="dark",
     )
     button = face.add_body(name=BUTTON, pos=across)
+    # MuJoCo lets a body touch its parent when the parent stands still, as the housing does.
+    spec.add_exclude(name=BUTTON, bodyname1="hot_plate", bodyname2=BUTTON)
     button.explicitinertial = True
     button.mass, button.inertia = 0.01, [1e-6, 1e-6, 1e-6]
     button.add_joint(
