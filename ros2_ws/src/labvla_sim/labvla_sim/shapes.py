@@ -50,18 +50,21 @@ def swept(
     *,
     rings: int = 8,
     squareness: float = 2.4,
+    domes: tuple[float, float] = (1.0, 1.0),
 ) -> Surface:
-    """Sweep a rounded cross-section along a planar path, with round ends.
+    """Sweep a rounded cross-section along a planar path, with domes on both ends.
 
     `widths` gives at each point of the path the half width along `side` (a direction across the
     whole path) and across it. `squareness` 2 is an ellipse; more is nearer to a rectangle.
+    `domes` are the depths of both ends in half widths: 1 is round, 0.1 nearly flat.
     """
-    centres, half = _smooth(np.asarray(path, float), rings), _smooth(np.asarray(widths, float), rings)
+    centres = _smooth(np.asarray(path, float), rings)
+    half = _smooth(np.asarray(widths, float), rings)
     across = np.asarray(side, float) / np.linalg.norm(side)
     tangents = np.gradient(centres, axis=0)
     tangents -= np.outer(tangents @ across, across)
     tangents /= np.linalg.norm(tangents, axis=1, keepdims=True)
-    centres, half, tangents = _round_ends(centres, half, tangents)
+    centres, half, tangents = _round_ends(centres, half, tangents, domes)
     angles = np.linspace(0.0, 2.0 * np.pi, segments, endpoint=False)
     section = np.stack([_power(np.cos(angles), squareness), _power(np.sin(angles), squareness)], 1)
     vertices = np.concatenate(
@@ -122,10 +125,12 @@ def _smooth(points: Array, rings: int) -> Array:
     return curve
 
 
-def _round_ends(centres: Array, half: Array, tangents: Array) -> tuple[Array, Array, Array]:
-    """Add rings that taper both ends to a dome as deep as the narrower half width."""
+def _round_ends(
+    centres: Array, half: Array, tangents: Array, domes: tuple[float, float]
+) -> tuple[Array, Array, Array]:
+    """Add rings that close both ends by domes, their depths in narrower half widths."""
     bend = np.array([0.15, 0.6, 1.0, 1.3])[:, None]  # rad from the pole, the ring itself at pi/2
-    depth_first, depth_last = half[0].min(), half[-1].min()
+    depth_first, depth_last = domes[0] * half[0].min(), domes[1] * half[-1].min()
     first = centres[0] - np.cos(bend) * depth_first * tangents[0]
     last = centres[-1] + np.cos(bend[::-1]) * depth_last * tangents[-1]
     count = len(bend)

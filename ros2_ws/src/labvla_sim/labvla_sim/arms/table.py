@@ -41,12 +41,19 @@ class Swept:
     widths: tuple[tuple[float, float], ...]
     side: Vector
     squareness: float = 2.4
+    domes: tuple[float, float] = (1.0, 1.0)
 
     def surface(self, segments: int) -> Surface:
         """Return the triangles in the link's frame."""
         rings = max(segments // 2, 3)
         return shapes.swept(
-            self.path, self.widths, self.side, segments, rings=rings, squareness=self.squareness
+            self.path,
+            self.widths,
+            self.side,
+            segments,
+            rings=rings,
+            squareness=self.squareness,
+            domes=self.domes,
         )
 
 

@@ -88,7 +88,7 @@ def _drawing(spec: Any, cell: Cell, quality: Quality) -> None:
     visual.global_.offwidth = max(1920, *(camera.width for camera in cell.cameras))
     visual.global_.offheight = max(1200, *(camera.height for camera in cell.cameras))
     visual.map.znear, visual.map.zfar = 0.01, 12.0
-    visual.map.shadowclip, visual.map.shadowscale = 2.2, 0.9
+    visual.map.shadowclip, visual.map.shadowscale = 4.0, 0.9
     spec.stat.extent, spec.stat.center = 1.0, np.array([0.4, 0.0, 0.2])
     spec.add_texture(
         name="sky",

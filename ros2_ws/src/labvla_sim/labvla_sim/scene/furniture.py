@@ -34,14 +34,14 @@ def add_room(spec: Any, cell: Cell, look: Look, quality: Quality) -> None:
 
 
 def add_lights(spec: Any, light: Light, quality: Quality) -> None:
-    """Add the lamp that throws shadows, a fill light opposite it, and the scattered rest."""
+    """Add the lamp that throws shadows, a low fill light beside it, and the scattered rest."""
     colour = np.asarray(light.colour) * light.brightness
-    spec.visual.headlight.ambient = 0.42 * colour
+    spec.visual.headlight.ambient = 0.44 * colour
     spec.visual.headlight.diffuse = 0.20 * colour
     spec.visual.headlight.specular = [0.0, 0.0, 0.0]
     for azimuth, elevation, strength, shadow in (
         (light.azimuth, light.elevation, 0.46, quality.shadow_size > 0),
-        (light.azimuth + 2.6, 0.7, 0.20, False),
+        (light.azimuth - 1.2, 0.35, 0.26, False),
     ):
         towards = np.array(
             [

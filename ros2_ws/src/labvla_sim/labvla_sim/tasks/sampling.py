@@ -40,8 +40,9 @@ _TALL = ("wash_bottle", "bottle", "tube_rack", "tip_box")
 # Where a stirrer is out of the way; the first that leaves room is used.
 _STIRRER_SPOTS = ((0.76, -0.38), (0.78, -0.02), (0.24, -0.46), (0.80, 0.30))
 _CLUTTER_SPAN = ((0.28, 0.86), (-0.52, 0.54))
-# From the base to the point between the fingers, the hand pointing down on the bench.
-_REACH = (0.30, 0.70)
+# From the base to the point between the fingers, the hand pointing down on the bench: nearer than
+# this the elbow meets its operating limit, further away the arm is stretched out.
+_REACH = (0.345, 0.70)
 _TRIES = 400
 
 
