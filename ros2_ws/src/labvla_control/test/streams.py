@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 from hypothesis import strategies as st
-from labvla_control import Chunk, Config, Controller, Event, EventKind, Mode, Trace
+from labvla_control import Chunk, Config, Controller, Event, EventKind, Mode, Refusal, Trace
 from numpy.typing import NDArray
 
 ROW = 1.0 / 30.0
@@ -178,6 +178,15 @@ def assert_stops_end(trace: Trace, config: Config) -> None:
         assert length * config.period <= config.standstill_limit, (
             f"stop at {trace.time[begin]:.3f} s"
         )
+
+
+def assert_silence_ends_in_standstill(trace: Trace, config: Config, arrivals: list[float]) -> None:
+    """After the last accepted chunk the arm is at rest within the promised time."""
+    accepted = [time for time, r in zip(arrivals, trace.refusals, strict=True) if r == Refusal.NONE]
+    if not accepted:
+        return
+    after = trace.time > max(accepted) + config.standstill_limit + 2 * config.period
+    assert np.abs(trace.velocity[after]).max(initial=0.0) <= 1e-3
 
 
 def limits_of(config: Config) -> NDArray[np.float64]:

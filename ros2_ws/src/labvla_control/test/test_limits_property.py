@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from labvla_control import Config, simulate
-from streams import StreamSpec, assert_inside_limits, assert_stops_end, deliveries, streams
+from streams import (
+    StreamSpec,
+    assert_inside_limits,
+    assert_silence_ends_in_standstill,
+    assert_stops_end,
+    deliveries,
+    streams,
+)
 
 ROBOTS: dict[str, tuple[Config, np.ndarray]] = {
     "fr3": (cells.fr3_position(), cells.FR3_HOME),
@@ -24,6 +31,7 @@ def check(robot: str, stream: StreamSpec) -> None:
     trace = simulate(config, home, chunks, duration, events=stream.events)
     assert_inside_limits(trace, config)
     assert_stops_end(trace, config)
+    assert_silence_ends_in_standstill(trace, config, [time for time, _ in chunks])
 
 
 @given(robot=st.sampled_from(sorted(ROBOTS)), stream=streams)

@@ -133,6 +133,7 @@ class Controller {
  private:
   static constexpr double kNever = 1e9;
   static constexpr double kSlowestSpeed = 0.05;  // scaling below this is a hold
+  static constexpr double kStopReserve = 10.0;   // cycles of spare time in every promised stop
   static constexpr double kSpeedChange =
       0.02;  // scaling changes below this are not worth a new ramp
   static constexpr double kLateAgreement = 1.5;  // of start_tolerance, when a plan is taken up
@@ -146,7 +147,7 @@ class Controller {
   }
 
   static ReferenceTiming timing(const Config& config) {
-    return {config.period, config.shortest_blend, config.longest_blend, config.standstill_limit};
+    return {config.period, config.shortest_blend, config.longest_blend};
   }
 
   int joints() const { return static_cast<int>(config_.joints.size()); }
@@ -250,7 +251,7 @@ class Controller {
     } else if (tracking()) {
       if (reference_.path().time() >= plan_->stop_begin) {
         end_motion(StopReason::kEndOfData);
-      } else if (age_ >= plan_->blind_begin) {
+      } else if (age_ >= plan_->blind_begin || too_late_to_wait()) {
         end_motion(StopReason::kBlindLimit);
       } else if (std::abs(state_.speed_scaling - reference_.path().rate_target()) > kSpeedChange) {
         reference_.scale(state_.speed_scaling);
@@ -267,6 +268,12 @@ class Controller {
     }
   }
 
+  // Whether the promised standstill after the last accepted chunk would be missed by going on.
+  bool too_late_to_wait() const {
+    const double left = config_.standstill_limit - 2.0 * kStopReserve * config_.period - age_;
+    return left < 0.0 || reference_.quickest_stop() >= left;
+  }
+
   bool tracking() const { return reference_.on_path() && reference_.path().travelling(); }
 
   bool at_rest() const {
@@ -278,7 +285,8 @@ class Controller {
 
   void end_motion(StopReason reason) {
     if (!tracking()) return;
-    reference_.stop(reason == StopReason::kEndOfData);
+    const double left = config_.standstill_limit - kStopReserve * config_.period - age_;
+    reference_.stop(reason == StopReason::kEndOfData, left);
     state_.stop_reason = reason;
     ++state_.stops[static_cast<std::size_t>(reason)];
   }

@@ -23,6 +23,7 @@ class JointStop {
     joints_ = joints;
     elapsed_ = 0.0;
     settle_ = 0.0;
+    alone_.fill(false);
     for (std::size_t i = 0; i < count(); ++i) {
       settle_ = std::max(settle_, std::abs(from[i].a) / (kShare * limits[i].jerk));
     }
@@ -36,19 +37,31 @@ class JointStop {
       jerk = std::min(jerk, kShare * limits[i].jerk / speed);
     }
     factor_ = StopProfile(1.0, 0.0, acceleration, jerk);
+    last_end_ = settle_ + factor_.duration();
   }
 
   void hold(const PerJoint<Motion>& at, int joints) {
     joints_ = joints;
     settle_ = 0.0;
+    alone_.fill(false);
     factor_ = StopProfile(0.0, 0.0, 1.0, 1.0);
-    elapsed_ = 0.0;
+    elapsed_ = last_end_ = 0.0;
     for (std::size_t i = 0; i < count(); ++i) settled_[i] = {at[i].p, 0.0, 0.0};
+  }
+
+  // Joint `i` could not stay on the common stop: it goes on alone with the quickest stop from `m`,
+  // which its limits always allow. The others are not disturbed.
+  void release(std::size_t i, const Motion& m, const AxisLimits& limits) {
+    alone_[i] = true;
+    from_[i] = m;
+    released_[i] = elapsed_;
+    quickest_[i] = StopProfile(m.v, m.a, limits.acceleration, limits.jerk);
+    last_end_ = std::max(last_end_, elapsed_ + quickest_[i].duration());
   }
 
   void tick(double dt) { elapsed_ = std::min(elapsed_ + dt, duration()); }
   bool arrived() const { return elapsed_ >= duration(); }
-  double duration() const { return settle_ + factor_.duration(); }
+  double duration() const { return last_end_; }
   // What staying on the path may cost in time; a stop that takes longer had better leave it.
   double longest_path_stop() const { return std::max(0.15, 1.5 * duration()); }
 
@@ -56,10 +69,7 @@ class JointStop {
     const double t = elapsed_ + ahead;
     const Motion factor = factor_.at(std::max(0.0, t - settle_));
     for (std::size_t i = 0; i < count(); ++i) {
-      const Motion& end = settled_[i];
-      const Motion m = t < settle_
-                           ? advance(from_[i], settling_jerk(i), t)
-                           : Motion{end.p + end.v * factor.p, end.v * factor.v, end.v * factor.a};
+      const Motion m = alone_[i] ? alone(i, t - released_[i]) : together(i, t, factor);
       out.p[i] = m.p;
       out.v[i] = m.v;
       out.a[i] = m.a;
@@ -71,6 +81,17 @@ class JointStop {
       0.97;  // of the limits; the rest is for the reference to stay on it
 
   std::size_t count() const { return static_cast<std::size_t>(joints_); }
+  Motion together(std::size_t i, double t, const Motion& factor) const {
+    if (t < settle_) return advance(from_[i], settling_jerk(i), t);
+    const Motion& end = settled_[i];
+    return {end.p + end.v * factor.p, end.v * factor.v, end.v * factor.a};
+  }
+
+  Motion alone(std::size_t i, double t) const {
+    const Motion moved = quickest_[i].at(t);
+    return {from_[i].p + moved.p, moved.v, moved.a};
+  }
+
   double settling_jerk(std::size_t i) const { return settle_ > 0.0 ? -from_[i].a / settle_ : 0.0; }
 
   PerJoint<Motion> from_{};
@@ -78,6 +99,10 @@ class JointStop {
   int joints_ = 0;
   double settle_ = 0.0;
   double elapsed_ = 0.0;
+  double last_end_ = 0.0;
+  PerJoint<bool> alone_{};
+  PerJoint<> released_{};
+  PerJoint<StopProfile> quickest_{};
   StopProfile factor_{0.0, 0.0, 1.0, 1.0};
 };
 

@@ -16,7 +16,6 @@ struct ReferenceTiming {
   double period = 0.001;
   double shortest_blend = 0.06;
   double longest_blend = 1.5;
-  double longest_stop = 0.6;
 };
 
 class Reference {
@@ -61,14 +60,21 @@ class Reference {
     ++splices_;
   }
 
-  // Along the path where it is long enough and the limits allow, otherwise joint by joint in a
-  // common time.
-  void stop(bool use_whole_path) {
+  // Along the path where it is long enough, the limits allow it and it takes no longer than
+  // `longest`, otherwise joint by joint in a common time. `use_whole_path` aims at the last row.
+  void stop(bool use_whole_path, double longest) {
     if (source_ != Source::kPath || !path_.travelling()) return;
     fresh_ = false;
     joint_stop_.start(motion_, limits_, joints_);
-    const double longest = use_whole_path ? timing_.longest_stop : joint_stop_.longest_path_stop();
+    if (!use_whole_path) longest = std::min(longest, joint_stop_.longest_path_stop());
     if (!path_.stop(kShortestStop, longest, use_whole_path)) source_ = Source::kJointStop;
+  }
+
+  // How long the quickest stop of all joints together would take from here.
+  double quickest_stop() const {
+    JointStop probe;
+    probe.start(motion_, limits_, joints_);
+    return probe.duration();
   }
 
   void scale(double rate) {
@@ -157,10 +163,13 @@ class Reference {
            kGainA * (motion_[i].a - now_.a[i]) / dt;
   }
 
+  double correction_demand(std::size_t i) const {
+    return std::abs(correction(i)) / limits_[i].jerk;
+  }
+
   double correction_demand() const {
     double demand = 0.0;
-    for (std::size_t i = 0; i < count(); ++i)
-      demand = std::max(demand, std::abs(correction(i)) / limits_[i].jerk);
+    for (std::size_t i = 0; i < count(); ++i) demand = std::max(demand, correction_demand(i));
     return demand;
   }
 
@@ -168,14 +177,16 @@ class Reference {
   void recover() {
     if (source_ == Source::kPath && path_.travelling()) {
       path_.splice(motion_, timing_.shortest_blend, timing_.longest_blend);
+    } else if (source_ == Source::kPath) {
+      joint_stop_.start(motion_, limits_, joints_);
+      source_ = Source::kJointStop;
     } else {
-      stop_joints();
+      for (std::size_t i = 0; i < count(); ++i) {
+        if (correction_demand(i) > kLargestCorrection)
+          joint_stop_.release(i, motion_[i], limits_[i]);
+      }
+      source_ = Source::kJointStop;
     }
-  }
-
-  void stop_joints() {
-    joint_stop_.start(motion_, limits_, joints_);
-    source_ = Source::kJointStop;
   }
 
   void hold() {
