@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labvla_policy.runtime.joint_sample import SampleRefused, select_positions
+from labvla_policy.runtime.joint_sample import select_positions
+from labvla_policy.runtime.refusal import Refused
 
 WANTED = ("a", "b", "c")
 
@@ -21,15 +22,18 @@ def test_order_and_company_do_not_matter(names):
     [
         (["a", "b"], [0.0, 0.0], "joint_missing", "c"),
         ([], [], "joint_missing", "a"),
+        (["a", "b", "c", "b"], [0.0, 0.0, 0.0, 1.0], "joint_duplicated", "b"),
+        (["a", "b", "c", "x", "x"], [0.0] * 5, "joint_duplicated", "x"),
         (["a", "b", "c"], [0.0, 0.0], "joint_state_width", ""),
         (["a", "b", "c"], [0.0, np.nan, 0.0], "joint_not_finite", "b"),
         (["a", "b", "c"], [0.0, 0.0, np.inf], "joint_not_finite", "c"),
     ],
 )
 def test_refusals(names, positions, reason, joint):
-    with pytest.raises(SampleRefused) as refusal:
+    with pytest.raises(Refused) as refused:
         select_positions(names, positions, WANTED)
-    assert (refusal.value.reason, refusal.value.joint) == (reason, joint)
+    refusal = refused.value.refusal
+    assert (refusal.source, refusal.reason, refusal.subject) == ("observation", reason, joint)
 
 
 def test_not_a_number_in_another_joint_is_none_of_our_business():

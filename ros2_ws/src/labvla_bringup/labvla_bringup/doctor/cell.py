@@ -10,7 +10,8 @@ from labvla_bringup import registry
 from labvla_bringup.doctor.frame import Context, Failed, Skipped
 from labvla_bringup.graph import Graph
 from labvla_policy.nodes import qos
-from labvla_policy.runtime.joint_sample import SampleRefused, select_positions
+from labvla_policy.runtime.joint_sample import select_positions
+from labvla_policy.runtime.refusal import Refused
 
 LISTEN = 1.0  # s
 PATIENCE = 10.0  # s; what comes later than that does not come
@@ -70,8 +71,9 @@ def joint_states(context: Context) -> str:
         raise Failed(f"only {rate:.0f} Hz", f"expected at least {LOWEST_RATE:g} Hz")
     try:
         select_positions(received[-1].name, received[-1].position, cell.joints)
-    except SampleRefused as refusal:
-        raise Failed(refusal.detail, "compare `joints` in the cell file with the driver") from None
+    except Refused as refused:
+        detail = refused.refusal.detail
+        raise Failed(detail, "compare `joints` in the cell file with the driver") from None
     return f"{len(cell.joints)} joints at {rate:.0f} Hz"
 
 

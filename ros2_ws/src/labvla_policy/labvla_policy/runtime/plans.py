@@ -97,9 +97,9 @@ def ensemble(plans: Sequence[Prediction], decay: float) -> Prediction:
     """
     newest = plans[-1]
     times = newest.times
-    total = np.zeros_like(newest.joint_targets)
-    weights = np.zeros((newest.rows, 1))
-    for i, plan in enumerate(reversed(plans)):
+    total = newest.joint_targets.copy()
+    weights = np.ones((newest.rows, 1))
+    for i, plan in enumerate(reversed(plans[:-1]), 1):
         covered = (times >= plan.plan_start) & (times <= plan.end)
         weight = np.exp(-decay * i) * covered[:, np.newaxis]
         total += weight * resampled(plan, times)[0]

@@ -177,6 +177,10 @@ REASONS: dict[str, Reason] = {
                 "use a checkpoint with the cell's row rate",
             ),
             "target_not_finite": ("a target is NaN or infinite", "a broken engine adapter"),
+            "plan_ahead": (
+                "the plan begins more than a second from now",
+                "the clocks differ, or one was set",
+            ),
             "no_rows_left": ("every row is past", "the engine is too slow, or the clocks differ"),
             "zero_targets": (
                 "all joints at zero, far from the present posture",

@@ -12,6 +12,10 @@ Pixels = NDArray[np.uint8]  # height x width x 3, red first, read-only
 
 NANOSECONDS = 1_000_000_000  # in a second; every time in the runtime is a whole number of them
 
+# A stamp that moves against a steady clock by more than this comes from a clock that was set:
+# queues and schedulers delay by less.
+CLOCK_JUMP = NANOSECONDS // 2
+
 
 def _none() -> Array:
     return np.empty(0)

@@ -46,7 +46,7 @@ def _joined(*pairs: tuple[str, str]) -> frozenset[frozenset[str]]:
 # Franka Research 3: tubes of 110 mm around shoulder, elbow and wrist, offset at elbow and hand.
 _FR3 = ArmShape(
     (
-        Capsule("foot", FOOT, (-0.06, 0, 0.055), (0, 0, 0.055), 0.103),
+        Capsule("foot", FOOT, (-0.07, 0, 0.055), (0, 0, 0.055), 0.103),
         Capsule("link1", 0, (0, 0, -0.14), (0, -0.01, -0.01), 0.067),
         Capsule("link1", 0, (0, -0.01, -0.01), (0, -0.08, 0), 0.067),
         Capsule("link2", 1, (0, -0.01, 0.01), (0, 0, 0.08), 0.067),

@@ -86,57 +86,69 @@ class CollisionModel:
         reach[1:] = np.maximum(reach[1:], travel / 2)
         distance = self._cheap(starts, ends)
         rows, pairs = np.nonzero(distance <= required + reach)
-        if len(rows) == 0:
-            return None
         distance[rows, pairs] = self._exact(starts, ends, rows, pairs)
-        worst: tuple[int, int, float] | None = None  # row, pair, distance
-        guilty = distance < required
-        if np.any(guilty):
-            row = int(np.argmax(np.any(guilty, axis=1)))
-            pair = int(np.argmin(np.where(guilty[row], distance[row] - required, np.inf)))
-            worst = (row, pair, float(distance[row, pair]))
-        open_rows, open_pairs = np.nonzero(
-            distance[:-1] + distance[1:] - travel < 2 * (required - RESOLUTION)
-        )
-        for row in np.unique(open_rows):
-            if worst is not None and row + 1 >= worst[0]:
-                break
-            pairs_here = open_pairs[open_rows == row]
-            found = self._between(path[row], path[row + 1], pairs_here, required[pairs_here])
-            if found is not None:
-                worst = (int(row) + 1, int(pairs_here[found[0]]), found[1])
-                break
-        if worst is None:
-            return None
-        row, pair, nearest = worst
-        return Contact(
-            self._pairs[pair].kind, self._pairs[pair].bodies, row, nearest, float(required[pair])
-        )
+        at_rows = self._nearest_guilty(distance, required, np.arange(len(path)))
+        doubtful = distance[:-1] + distance[1:] - travel < 2 * (required - RESOLUTION)
+        if at_rows is not None:
+            doubtful[max(at_rows.row - 1, 0) :] = False  # what comes later cannot come first
+        intervals = np.flatnonzero(np.any(doubtful, axis=1))
+        watched = np.flatnonzero(np.any(doubtful, axis=0))
+        return self._between(path, distance, intervals, watched, required) or at_rows
 
     def _between(
-        self, before: Array, after: Array, pairs: NDArray[np.intp], required: Array
-    ) -> tuple[int, float] | None:
-        """Halve one interval until every pair is cleared; return a guilty pair's index if any."""
-        levers = self._levers[pairs]
-        points = np.stack([before, after])
-        while True:
-            starts, ends = self._segments(points)
-            rows, columns = (a.ravel() for a in np.indices((len(points), len(pairs))))
-            distance = self._exact(starts, ends, rows, pairs[columns]).reshape(len(points), -1)
-            if np.any(distance < required):
-                _, pair = np.unravel_index(np.argmin(distance - required), distance.shape)
-                return int(pair), float(distance[:, pair].min())
-            travel = np.abs(np.diff(points, axis=0)) @ levers.T
-            nearest = (distance[:-1] + distance[1:] - travel) / 2
-            doubtful = np.any(nearest < required - RESOLUTION, axis=1)
-            if not np.any(doubtful):
-                return None
-            halves = [points[:1]]
-            for i, split in enumerate(doubtful):
-                if split:
-                    halves.append((points[i : i + 1] + points[i + 1 : i + 2]) / 2)
-                halves.append(points[i + 1 : i + 2])
-            points = np.concatenate(halves)
+        self,
+        path: Array,
+        distance: Array,
+        intervals: NDArray[np.intp],
+        watched: NDArray[np.intp],
+        required: Array,
+    ) -> Contact | None:
+        """Halve all doubtful intervals at once until each is cleared or found guilty."""
+        levers, needed = self._levers[watched], required[watched]
+        left, right = path[intervals], path[intervals + 1]
+        near_left = distance[np.ix_(intervals, watched)]
+        near_right = distance[np.ix_(intervals + 1, watched)]
+        rows = intervals + 1
+        first: Contact | None = None
+        while len(rows):
+            middle = (left + right) / 2
+            starts, ends = self._segments(middle)
+            at, pair = (a.ravel() for a in np.indices((len(rows), len(watched))))
+            near = self._exact(starts, ends, at, watched[pair]).reshape(len(rows), -1)
+            found = self._nearest_guilty(near, needed, rows, watched)
+            if found is not None:
+                first = found  # later intervals are left out below, so it is never a later one
+            travel = np.abs(right - left) @ levers.T / 2
+            left, right = np.concatenate([left, middle]), np.concatenate([middle, right])
+            near_left = np.concatenate([near_left, near])
+            near_right = np.concatenate([near, near_right])
+            rows, travel = np.tile(rows, 2), np.tile(travel, (2, 1))
+            doubtful = np.any(near_left + near_right - travel < 2 * (needed - RESOLUTION), axis=1)
+            if first is not None:
+                doubtful &= rows < first.row
+            left, right, rows = left[doubtful], right[doubtful], rows[doubtful]
+            near_left, near_right = near_left[doubtful], near_right[doubtful]
+        return first
+
+    def _nearest_guilty(
+        self,
+        distance: Array,
+        required: Array,
+        rows: NDArray[np.intp],
+        pairs: NDArray[np.intp] | None = None,
+    ) -> Contact | None:
+        """Return the worst pair of the first row in which one is too near, or None."""
+        missing = required - distance
+        guilty = np.any(missing > 0, axis=1)
+        if not np.any(guilty):
+            return None
+        row = int(rows[guilty].min())
+        at = np.flatnonzero(guilty & (rows == row))
+        i, column = np.unravel_index(np.argmax(missing[at]), missing[at].shape)
+        pair = self._pairs[int(column if pairs is None else pairs[column])]
+        return Contact(
+            pair.kind, pair.bodies, row, float(distance[at[i], column]), float(required[column])
+        )
 
     def _body_pairs(self) -> list[_Pair]:
         pairs = []

@@ -67,19 +67,16 @@ class Gate:
             or rules.shape(plan, settings)
             or rules.row_time(plan, now, settings)
             or rules.finite(plan)
+            or rules.beginning(plan, now, settings)
+            or rules.repeated(plan, now, settings)
         )
         if refusal is not None:
             return Verdict(None, refusal)
         plan = self._ordered(plan)
-        past = plans.rows_past(plan, now.t)
-        if past >= plan.rows:
-            return Verdict(
-                None,
-                Refusal("no_rows_left", f"all {plan.rows} rows are past", row=plan.rows - 1),
-            )
         refusal = rules.telltale(plan.joint_targets, plan, now, settings)
         if refusal is not None:
             return Verdict(None, refusal)
+        past = plans.rows_past(plan, now.t)
         ahead = plan.joint_targets[past:]
         refusal = self._check_motion(ahead, plan.times[past:], now)
         if refusal is not None:

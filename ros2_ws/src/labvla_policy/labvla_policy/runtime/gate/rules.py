@@ -13,7 +13,7 @@ import numpy as np
 
 from labvla_policy.runtime.cell import Cell
 from labvla_policy.runtime.refusal import Refusal
-from labvla_policy.runtime.types import Array, Prediction
+from labvla_policy.runtime.types import NANOSECONDS, Array, Prediction
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,11 @@ class RuleSettings:
     """Bounds that belong to the gate, beside the operating limits that belong to the cell."""
 
     most_rows: int = 1000  # more is no chunk
+    longest_row: float = 1.0  # s between rows
     row_time_tolerance: float = 0.01  # of the contract's row time
+    furthest: int = (
+        NANOSECONDS  # ns until the first row; a plan for later was made by another clock
+    )
     hold_tolerance: float = 0.05  # rad; a constant plan this near to the arm holds it
     jump: float = 0.15  # rad; as far as compliance lets measured and commanded differ
     position_tolerance: float = 0.01  # rad; the controller's own clamp is for grazing a limit
@@ -110,8 +114,13 @@ def shape(plan: Prediction, settings: RuleSettings) -> Refusal | None:
 def row_time(plan: Prediction, now: Situation, settings: RuleSettings) -> Refusal | None:
     """Rows as far apart in time as the contract says: else the same motion at another speed."""
     expected = plan.dt if now.row_time is None else now.row_time
-    if not plan.dt > 0:
-        return Refusal("row_time", f"expected a time above 0 between rows, got {plan.dt}")
+    if not 0 < plan.dt <= settings.longest_row:
+        return Refusal(
+            "row_time",
+            f"expected above 0 and at most {settings.longest_row:g} s between rows, got {plan.dt}",
+            value=plan.dt,
+            limit=settings.longest_row,
+        )
     if not abs(plan.dt - expected) <= settings.row_time_tolerance * expected:
         return Refusal(
             "row_time",
@@ -140,6 +149,27 @@ def finite(plan: Prediction) -> Refusal | None:
     return None
 
 
+def beginning(plan: Prediction, now: Situation, settings: RuleSettings) -> Refusal | None:
+    """Some of the plan is still ahead, and it begins soon."""
+    if now.t > plan.end:
+        return Refusal(
+            "no_rows_left",
+            f"the last of {plan.rows} rows was {(now.t - plan.end) / NANOSECONDS:.3f} s ago",
+            value=(now.t - plan.end) / NANOSECONDS,
+            limit=0.0,
+        )
+    wait = plan.plan_start - now.t
+    if wait > settings.furthest:
+        return Refusal(
+            "plan_ahead",
+            f"row 0 is for {wait / NANOSECONDS:.3f} s from now, expected at most "
+            f"{settings.furthest / NANOSECONDS:g} s: compare the clocks",
+            value=wait / NANOSECONDS,
+            limit=settings.furthest / NANOSECONDS,
+        )
+    return None
+
+
 def telltale(q: Array, plan: Prediction, now: Situation, settings: RuleSettings) -> Refusal | None:
     """Answers that are well-formed and yet nobody's intention.
 
@@ -148,8 +178,9 @@ def telltale(q: Array, plan: Prediction, now: Situation, settings: RuleSettings)
     """
     away = np.abs(q[0] - now.positions)
     worst = int(np.argmax(away))
-    if np.ptp(q, axis=0).max() == 0.0 and away[worst] > settings.hold_tolerance:
-        zero = not np.any(q[0])
+    zero = not np.any(q)
+    constant = len(q) > 1 and np.ptp(q, axis=0).max() == 0.0  # one row alone is just a target
+    if (zero or constant) and away[worst] > settings.hold_tolerance:
         return Refusal(
             "zero_targets" if zero else "constant_targets",
             f"all {len(q)} rows are {'zero' if zero else 'the same'}, and the arm is "
@@ -158,17 +189,22 @@ def telltale(q: Array, plan: Prediction, now: Situation, settings: RuleSettings)
             float(away[worst]),
             settings.hold_tolerance,
         )
-    before = now.previous
-    moves = np.ptp(q, axis=0).max() > settings.hold_tolerance
+    return None
+
+
+def repeated(plan: Prediction, now: Situation, settings: RuleSettings) -> Refusal | None:
+    """Not the answer before, bit for bit, for another time; a hold may well be the same."""
+    before, rows = now.previous, plan.joint_targets
     if (
         before is not None
-        and moves
+        and np.ptp(rows, axis=0).max() > settings.hold_tolerance
         and before.plan_start != plan.plan_start
         and before.joint_names == plan.joint_names
         and np.array_equal(before.joint_targets, plan.joint_targets)
     ):
         return Refusal(
-            "repeated_prediction", f"all {len(q)} rows are those of the answer before, bit for bit"
+            "repeated_prediction",
+            f"all {plan.rows} rows are those of the answer before, bit for bit",
         )
     return None
 

@@ -6,7 +6,7 @@ whatever it decides follows from `t` and from what the rings hold.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,10 +74,13 @@ class Assembler:
     def __post_init__(self) -> None:
         self._watches: dict[str, _Watch] = {}
 
-    def assemble(self, t: int, instruction: str, reference: Array | None = None) -> Observation:
+    def assemble(
+        self, t: int, instruction: str, reference: Callable[[int], Array | None] | None = None
+    ) -> Observation:
         """Return the observation of the moment t (ns), or raise why it is refused.
 
-        `reference` are the controller's joint positions, for policies that are anchored to them.
+        `reference` returns the controller's joint positions at a time, for policies that are
+        anchored to them; it is asked for the time of the joint state.
         """
         chosen = self._frames(t)
         seen = [frame for frame in chosen if frame is not None]
@@ -101,7 +104,7 @@ class Assembler:
             camera_stamps=tuple(CameraStamp(f.camera.name, f.sample.stamp) for f in seen),
             skew=skew,
             age=t - earliest,
-            reference=reference,
+            reference=reference(state.stamp) if reference else None,
             hash=observation_digest(
                 [(frame.pixels, frame.digest) if frame else None for frame in chosen],
                 columns,

@@ -5,14 +5,15 @@ stamps). Between calls nothing happens.
 
     ask(t)             is it time for a new prediction?
     sent(...)          the engine got this observation
-    reply(...)         its answer, as a plan to publish, or the reason why it is dropped
-    failed(...)        it will not answer
+    reply(...)         its answer, as the plan that would be executed, or why it is dropped
+    execute(...)       that plan, or the gate's slower version of it, is published now
+    failed(...)        there is no plan: the engine failed, or the gate refused
     begin(...), end()  a new instruction, or none: answers to the old one can no longer get through
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -21,8 +22,7 @@ from labvla_policy.runtime import plans
 from labvla_policy.runtime.plans import Prefix
 from labvla_policy.runtime.refusal import Refusal
 from labvla_policy.runtime.scheduling.delay import DelayEstimate, DelaySettings
-from labvla_policy.runtime.streams.ring import CLOCK_JUMP
-from labvla_policy.runtime.types import NANOSECONDS, Prediction
+from labvla_policy.runtime.types import CLOCK_JUMP, NANOSECONDS, Prediction
 
 Mode = Literal["sync", "async", "ensemble", "rtc"]
 
@@ -52,13 +52,19 @@ class Ticket:
     prefix: Prefix | None = None  # rtc: what the answer has to begin with
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Accepted:
-    """An answer that may be executed."""
+    """An answer that still counts: the gate may judge it, and then it may be executed."""
 
-    plan: Prediction
+    ticket: Ticket
+    prediction: Prediction  # the answer
+    plan: Prediction  # what would be executed of it
     rows_past: int  # rows of the plan whose time was over on arrival
-    prefix_rows: int = 0
+
+    @property
+    def prefix_rows(self) -> int:
+        """Leading rows that repeat what is being executed."""
+        return self.ticket.prefix.rows if self.ticket.prefix else 0
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,7 @@ class Scheduler:
         self._not_before = 0
         self._published: Prediction | None = None
         self._newest_stamp = -1
-        self._recent: list[Prediction] = []
+        self._recent: deque[Prediction] = deque(maxlen=settings.ensemble_size - 1)
         self._dropped: Counter[str] = Counter()
         self._accepted = 0
         self._fallbacks = 0
@@ -114,7 +120,7 @@ class Scheduler:
 
     @property
     def accepted(self) -> int:
-        """Answers that were let through."""
+        """Answers that were executed."""
         return self._accepted
 
     @property
@@ -173,7 +179,7 @@ class Scheduler:
         return self._waiting
 
     def reply(self, ticket: Ticket, prediction: Prediction, t: int) -> Accepted | Dropped:
-        """Return what to publish for an answer (restored and gated) that arrives at t."""
+        """Return what would be executed of an answer (in absolute targets) that arrives at t."""
         self._expire(t)
         if self._settings.mode == "sync":
             # The arm stood still while the engine worked: the plan begins now, and no row is past.
@@ -183,16 +189,27 @@ class Scheduler:
             self._waiting = None
         if refusal is not None:
             return self._drop(refusal)
-        past = plans.rows_past(prediction, t)
-        self._newest_stamp = ticket.observation_stamp
+        plan = self._plan(prediction)
+        return Accepted(ticket, prediction, plan, plans.rows_past(plan, t))
+
+    def execute(self, accepted: Accepted, plan: Prediction) -> bool:
+        """Note that this plan is published; False if it must not be, since things have changed.
+
+        The gate may have slowed the plan down. Between reply and now the instruction may have been
+        replaced by another thread.
+        """
+        if accepted.ticket.epoch != self._epoch:
+            self._dropped["reply_old_instruction"] += 1
+            return False
+        self._published = plan
+        self._newest_stamp = accepted.ticket.observation_stamp
+        self._recent.append(accepted.prediction)
         self._accepted += 1
-        self._published = self._plan(prediction)
-        prefix_rows = ticket.prefix.rows if ticket.prefix else 0
-        return Accepted(self._published, past, prefix_rows)
+        return True
 
     def failed(self, ticket: Ticket, t: int) -> None:
-        """Note that there will be no usable answer: the engine failed, or the gate refused it."""
-        if self._waiting is ticket:
+        """Note that nothing comes of a question: the engine failed, or the gate refused."""
+        if ticket.epoch == self._epoch and self._waiting in (None, ticket):
             self._waiting = None
             self._not_before = t + self._settings.retry
 
@@ -221,8 +238,7 @@ class Scheduler:
         if mode == "sync":
             return plans.first_rows(prediction, self._settings.execute_rows)
         if mode == "ensemble":
-            self._recent = [*self._recent, prediction][-self._settings.ensemble_size :]
-            return plans.ensemble(self._recent, self._settings.ensemble_decay)
+            return plans.ensemble([*self._recent, prediction], self._settings.ensemble_decay)
         return prediction
 
     def _prefix(self, observation_stamp: int) -> Prefix | None:

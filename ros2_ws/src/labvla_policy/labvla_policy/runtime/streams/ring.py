@@ -13,14 +13,10 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from labvla_policy.runtime.refusal import Refusal, Refused
-from labvla_policy.runtime.types import NANOSECONDS
+from labvla_policy.runtime.types import CLOCK_JUMP, NANOSECONDS
 
 Raw = TypeVar("Raw")
 Value = TypeVar("Value")
-
-# A stamp that moves against the arrival clock by more than this is a clock that was set, and no
-# message that was late: queues and schedulers delay by less.
-CLOCK_JUMP = NANOSECONDS // 2
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,95 @@
+"""Arithmetic on plans."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from runtime_support import MS, T0, cell_of, plan_of
+
+from labvla_policy.runtime import plans
+
+CELL = cell_of("franka")
+DT = 1 / 30
+
+
+def ramp(rows=50, start=T0, slope=1.0, first=0.0):
+    """Joint 1 at `first` + slope x seconds since T0; the gripper closes at row 10."""
+    times = (start - T0) / 1e9 + np.arange(rows) * DT
+    targets = np.zeros((rows, 7))
+    targets[:, 0] = first + slope * times
+    openings = np.where(np.arange(rows) < 10, 0.08, 0.0)[:, np.newaxis]
+    return plan_of(CELL, targets, start, openings=openings)
+
+
+@given(st.integers(-100 * MS, 3000 * MS))
+def test_rows_past(offset):
+    plan = ramp()
+    assert plans.rows_past(plan, T0 + offset) == int(np.sum(plan.times < T0 + offset))
+
+
+@given(st.integers(0, 49))
+def test_resampling_at_a_rows_own_time_returns_the_row(row):
+    plan = ramp()
+    joints, grippers = plans.resampled(plan, plan.times[row : row + 1])
+    np.testing.assert_allclose(joints[0], plan.joint_targets[row], atol=1e-7)
+    assert grippers[0] == plan.gripper_targets[row]
+
+
+@given(st.integers(-500 * MS, 2500 * MS))
+def test_resampling_interpolates_joints_and_holds_grippers(offset):
+    plan = ramp()
+    joints, grippers = plans.resampled(plan, np.array([T0 + offset]))
+    expected = np.clip(offset / 1e9, 0, 49 * DT)
+    assert joints[0, 0] == pytest.approx(expected, abs=1e-7)
+    assert grippers[0, 0] in (0.0, 0.08)
+
+
+@given(scale=st.floats(0.1, 1.0), t=st.integers(-500 * MS, 2500 * MS))
+def test_slowing_down_stretches_time_about_the_hand_over(scale, t):
+    plan = ramp()
+    slow = plans.slowed(plan, scale, T0 + t)
+    expected = T0 + t + (plan.times - (T0 + t)) / scale
+    np.testing.assert_allclose(slow.times.astype(float), expected, atol=600)  # ns in 1e18
+    np.testing.assert_array_equal(slow.joint_targets, plan.joint_targets)
+    assert plans.rows_past(slow, T0 + t) == plans.rows_past(plan, T0 + t)
+
+
+def test_from_row_and_first_rows():
+    plan = ramp()
+    rest = plans.from_row(plan, 20)
+    assert np.abs(rest.times - plan.times[20:]).max() <= 1  # ns
+    np.testing.assert_array_equal(rest.joint_targets, plan.joint_targets[20:])
+    assert plans.first_rows(plan, 20).rows == 20
+
+
+def test_committed_prefix_is_what_the_plan_does_then():
+    plan = ramp()
+    prefix = plans.committed_prefix(plan, T0 + 100 * MS, DT, 6)
+    np.testing.assert_allclose(prefix.joint_targets[:, 0], 0.1 + DT * np.arange(6), atol=1e-6)
+    assert prefix.rows == 6
+
+
+def test_ensemble_averages_joints_by_time_and_leaves_grippers_alone():
+    old, new = ramp(first=0.0), ramp(start=T0 + 500 * MS, first=0.3)
+    merged = plans.ensemble([old, new], decay=0.0)
+    covered = new.times <= old.end
+    difference = merged.joint_targets[:, 0] - new.joint_targets[:, 0]
+    np.testing.assert_allclose(difference[covered], -0.15, atol=1e-6)
+    np.testing.assert_allclose(difference[~covered], 0.0)
+    np.testing.assert_array_equal(merged.gripper_targets, new.gripper_targets)
+    np.testing.assert_array_equal(merged.times, new.times)
+
+
+@given(decay=st.floats(-2, 2))
+def test_ensemble_weights_are_exponential(decay):
+    parts = [ramp(first=value) for value in (1.0, 2.0, 4.0)]
+    merged = plans.ensemble(parts, decay)
+    weights = np.exp(-decay * np.array([2, 1, 0]))
+    expected = weights @ [1.0, 2.0, 4.0] / weights.sum()
+    assert merged.joint_targets[0, 0] == pytest.approx(expected)
+
+
+def test_agreement_is_left_as_it_is():
+    parts = [ramp(start=T0 + n * 200 * MS) for n in range(4)]
+    merged = plans.ensemble(parts, 0.1)
+    np.testing.assert_allclose(merged.joint_targets, parts[-1].joint_targets, atol=1e-6)

@@ -1,0 +1,42 @@
+"""The chosen set has the least skew that any set could have, and is the newest such set."""
+
+from itertools import product
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labvla_policy.runtime.observation.selection import least_skew, nearest
+
+STREAM = st.lists(st.integers(0, 60), min_size=1, max_size=6, unique=True).map(sorted)
+
+
+def spread(stamps):
+    return max(stamps) - min(stamps)
+
+
+@given(st.lists(STREAM, min_size=1, max_size=3), st.integers(0, 10))
+def test_against_trying_all_sets(streams, slack):
+    chosen = [stream[i] for stream, i in zip(streams, least_skew(streams, slack), strict=True)]
+    every = list(product(*streams))
+    least = min(map(spread, every))
+    assert spread(chosen) <= least + slack
+    assert max(chosen) == max(max(stamps) for stamps in every if spread(stamps) <= least + slack)
+
+
+def test_without_cameras_nothing_is_chosen():
+    assert least_skew([], 5) == ()
+
+
+def test_slack_prefers_the_newer_set():
+    assert least_skew([[0, 33], [1, 36]], slack=0) == (0, 0)
+    assert least_skew([[0, 33], [1, 36]], slack=2) == (1, 1)
+
+
+@given(STREAM, st.integers(-10, 70))
+def test_nearest(stamps, moment):
+    assert abs(stamps[nearest(stamps, moment)] - moment) == min(abs(s - moment) for s in stamps)
+
+
+def test_nearest_of_nothing():
+    assert nearest([], 5) is None
+    assert nearest([4, 6], 5) == 1  # the newer of two equals
