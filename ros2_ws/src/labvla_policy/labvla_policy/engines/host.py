@@ -125,11 +125,9 @@ class EngineHost:
         return None if self._child is None else self._child.pid
 
     def stop(self) -> None:
-        """End the process; it has nothing to save."""
+        """End the process: it ends by itself when the connection closes, or is killed."""
         if self._wire is not None:
             self._wire.close()
             self._wire = None
-        if self._child is not None:
-            self._child.send_signal(signal.SIGKILL)
-            self._child.wait()
-            self._child = None
+        self._end_child()
+        self._child = None

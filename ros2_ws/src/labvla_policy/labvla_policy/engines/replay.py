@@ -101,3 +101,6 @@ class ReplayEngine:
             gripper_names=tuple(arm.gripper_name for arm in self._cell.arms),
             gripper_targets=np.stack(grippers, axis=1),
         )
+
+    def close(self) -> None:
+        """Give back nothing: a recording is just numbers."""

@@ -34,6 +34,7 @@ def main() -> int:
         try:
             message = wire.receive()
         except PeerGone:
+            engine.close()
             return 0
         try:
             observation = to_observation(message)

@@ -6,8 +6,11 @@ its deadline allows.
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,7 +26,7 @@ from labvla_policy.runtime.gate.rules import Situation
 from labvla_policy.runtime.latency import Latency
 from labvla_policy.runtime.observation.assembler import Assembler
 from labvla_policy.runtime.refusal import Refusal, Refused
-from labvla_policy.runtime.scheduling.scheduler import Accepted, Scheduler, Ticket
+from labvla_policy.runtime.scheduling.scheduler import Dropped, Scheduler, Ticket
 from labvla_policy.runtime.types import Array, Observation, Prediction
 
 POLL = 0.004  # s between two looks whether there is something to do
@@ -64,6 +67,7 @@ class PolicyLoop(threading.Thread):
         events: Events,
         clock: Callable[[], int],
         reference: Callable[[], Reference | None],
+        reference_at: Callable[[int], Array | None],
         publish: Callable[[Chunk], None],
         timeout: float,
         load_timeout: float,
@@ -71,7 +75,8 @@ class PolicyLoop(threading.Thread):
         super().__init__(name="policy", daemon=True)
         self._cell, self._host, self._assembler = cell, host, assembler
         self._scheduler, self._gate, self._arbiter = scheduler, gate, arbiter
-        self._events, self._clock, self._reference = events, clock, reference
+        self._events, self._clock = events, clock
+        self._reference, self._reference_at = reference, reference_at
         self._publish, self._timeout, self._load_timeout = publish, timeout, load_timeout
         self._row_time = 1.0 / cell.policy.row_rate
         self._lock = threading.Lock()  # scheduler, arbiter and instruction
@@ -126,7 +131,14 @@ class PolicyLoop(threading.Thread):
         self._host.stop()
 
     def run(self) -> None:
-        """Load the engine, then work until the end."""
+        """Load the engine, then work until the end; a fault of its own ends the whole process."""
+        try:
+            self._work()
+        except BaseException:
+            traceback.print_exc()
+            os.kill(os.getpid(), signal.SIGABRT)  # a node without its loop would look alive
+
+    def _work(self) -> None:
         while not self._ending.is_set():
             if not self.ready.is_set():
                 self._load()
@@ -154,24 +166,35 @@ class PolicyLoop(threading.Thread):
     def _once(self) -> bool:
         """Make one chunk; False when the observation was refused."""
         t = self._clock()
-        reference = self._reference()
         try:
-            observation = self._assembler.assemble(
-                t, self._instruction, reference.positions if reference else None
-            )
+            observation = self._assembler.assemble(t, self._instruction, self._reference_at)
         except Refused as refused:
             self.observations_refused += 1
             self._events.refused(refused.refusal, t)
             return False
+        if self.last is not None and observation.stamp == self.last.stamp:
+            return False  # nothing new has arrived since the last question
         with self._lock:
-            if self._lease is None:
+            lease = self._own_motion(t)
+            if lease is None:
                 return False
-            lease, ticket = self._lease, self._scheduler.sent(observation.stamp, t)
+            ticket = self._scheduler.sent(observation.stamp, t)
         self.last = observation
         prediction = self._ask(observation, ticket)
         if prediction is not None:
             self._hand_on(prediction, observation, ticket, lease)
         return True
+
+    def _own_motion(self, t: int) -> Lease | None:
+        """Return the lease, asking again where it ran out during a pause of good observations."""
+        if self._lease is None or self._arbiter.keep(self._lease, t):
+            return self._lease
+        lease = self._arbiter.request(Owner.POLICY, t)
+        if isinstance(lease, Refusal):
+            self._events.refused(lease, t)
+            return None
+        self._lease = lease
+        return lease
 
     def _ask(self, observation: Observation, ticket: Ticket) -> Prediction | None:
         begin = time.monotonic()
@@ -201,33 +224,38 @@ class PolicyLoop(threading.Thread):
     def _hand_on(
         self, prediction: Prediction, observation: Observation, ticket: Ticket, lease: Lease
     ) -> None:
+        """Let the answer through scheduler, gate and arbiter, or tell who refused it."""
         t = self._clock()
-        verdict = self._gate.check(prediction, self._situation(observation, t))
-        self._previous = prediction
         with self._lock:
-            refusal = None if verdict.plan is not None else verdict.refusal
+            outcome = self._scheduler.reply(ticket, prediction, t)
+        if isinstance(outcome, Dropped):
+            self._refuse(outcome.refusal, t)
+            return
+        verdict = self._gate.check(outcome.plan, self._situation(observation, t))
+        refusal = verdict.refusal if verdict.plan is None else None
+        with self._lock:
             refusal = refusal or self._arbiter.admit(lease, observation.stamp, t)
-            outcome = None
             if refusal is not None or verdict.plan is None:
                 self._scheduler.failed(ticket, t)
-            else:
-                outcome = self._scheduler.reply(ticket, verdict.plan, t)
-        if isinstance(outcome, Accepted):
-            if verdict.refusal is not None:
-                self._events.limited(verdict.refusal, t)
-            latency = (t - observation.stamp) * 1e-9
-            self._publish(Chunk(outcome.plan, observation, latency, outcome.prefix_rows))
+            elif not self._scheduler.execute(outcome, verdict.plan):
+                return  # the instruction has changed meanwhile
+        if refusal is not None or verdict.plan is None:
+            if refusal is not None:
+                self._refuse(refusal, t)
             return
+        if verdict.refusal is not None:
+            self._events.limited(verdict.refusal, t)
+        # Only what was executed: asked twice from one posture, a planner may say the same twice.
+        self._previous = outcome.plan
+        latency = (t - observation.stamp) * 1e-9
+        self._publish(Chunk(verdict.plan, observation, latency, outcome.prefix_rows))
+
+    def _refuse(self, refusal: Refusal, t: int) -> None:
         self.predictions_refused += 1
-        if outcome is not None:
-            refusal = outcome.refusal
-        if refusal is not None:
-            self._events.refused(refusal, t)
+        self._events.refused(refusal, t)
 
     def _situation(self, observation: Observation, t: int) -> Situation:
         reference = self._reference()
         positions = reference.positions if reference else observation.positions
         velocities = reference.velocities if reference else np.zeros_like(observation.positions)
         return Situation(t, positions, velocities, self._row_time, self._previous)
-
-

@@ -10,14 +10,13 @@ import json
 import sys
 import threading
 import time
+from collections import deque
 
 import numpy as np
-import rclpy
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.executors import MultiThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
-from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import Trigger
 
 from labvla_msgs.msg import (
@@ -31,31 +30,33 @@ from labvla_msgs.msg import (
 from labvla_msgs.srv import SetInstruction
 from labvla_policy.engines.host import EngineHost
 from labvla_policy.engines.spec import EngineSpec
-from labvla_policy.nodes import qos
+from labvla_policy.nodes import qos, run
 from labvla_policy.nodes.events import Events
 from labvla_policy.nodes.inputs import Inputs
 from labvla_policy.nodes.loop import Chunk, PolicyLoop, Reference
 from labvla_policy.nodes.parameters import Number, ParameterError, Text
 from labvla_policy.nodes.rates import Rate
-from labvla_policy.nodes.stamps import to_stamp
+from labvla_policy.nodes.stamps import to_ns, to_stamp
 from labvla_policy.runtime.arbiter import Arbiter
 from labvla_policy.runtime.cell import Cell, CellError, load_cell
 from labvla_policy.runtime.gate.gate import Gate
 from labvla_policy.runtime.instruction import InstructionRefused, normalise
 from labvla_policy.runtime.observation.assembler import Assembler
 from labvla_policy.runtime.scheduling.scheduler import Scheduler, SchedulerSettings
-from labvla_policy.runtime.types import NANOSECONDS
+from labvla_policy.runtime.types import NANOSECONDS, Array
 
 CELL = Text("cell", "name or file of the cell that is driven")
 ENGINE = Text("engine", "what answers observations")
 OPTIONS = Text("engine_options", "what the engine needs, as a JSON object", "{}")
-SCHEDULING = Text("scheduling", "how predictions follow each other", "async", ("sync", "async", "ensemble"))  # fmt: skip
+MODES = ("sync", "async", "ensemble")
+SCHEDULING = Text("scheduling", "how predictions follow each other", "async", MODES)
 ROWS = Number("execute_rows", "rows of a prediction after which the next takes over", 15, 1, 1000)
 TIMEOUT = Number("engine_timeout", "s that the engine may take for an answer", 2.0, 0.05, 60.0)
 LOADING = Number("load_timeout", "s that the engine may take to load and warm up", 120.0, 1, 3600)
 
 STATUS_PERIOD = 0.2  # s
 STALE_REFERENCE = NANOSECONDS // 4
+REFERENCES = 50  # a second of the controller's states
 
 
 class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
@@ -87,13 +88,15 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
             events=self._events,
             clock=self.now,
             reference=self._newest_reference,
+            reference_at=self._reference_at,
             publish=self._publish_chunk,
             timeout=TIMEOUT.read(self),
             load_timeout=LOADING.read(self),
         )
         self._state = PolicyStatus.UNCONFIGURED
         self._lock = threading.Lock()
-        self._reference: tuple[int, Reference] | None = None
+        self._ended = False
+        self._references: deque[tuple[int, Reference]] = deque(maxlen=REFERENCES)
         self._session = time.time_ns()
         self._sequence = 0
         self._chunk_rate = Rate()
@@ -102,9 +105,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
 
     def _make_topics(self) -> None:
         self._chunks = self.create_publisher(ActionChunk, "labvla/action_chunk", qos.RELIABLE)
-        self._used = self.create_publisher(
-            ObservationUsed, "labvla/observation_used", qos.RELIABLE
-        )
+        self._used = self.create_publisher(ObservationUsed, "labvla/observation_used", qos.RELIABLE)
         self._statuses = self.create_publisher(PolicyStatus, "labvla/status", qos.RELIABLE)
         self.create_subscription(
             ControllerState,
@@ -171,7 +172,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         """Configure now and activate as soon as the engine is ready (no life-cycle manager)."""
         self.trigger_configure()
         self._loop.ready.wait()
-        if rclpy.ok():
+        if not self._ended:
             self.trigger_activate()
 
     # Requests
@@ -259,18 +260,27 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
             np.asarray(message.reference_velocities)[order],
             round(message.plan_remaining * NANOSECONDS),
         )
-        self._reference = (self.now(), reference)
+        self._references.append((to_ns(message.stamp), reference))
 
     def _newest_reference(self) -> Reference | None:
-        newest = self._reference
-        if newest is None or self.now() - newest[0] > STALE_REFERENCE:
+        known = tuple(self._references)
+        if not known or self.now() - known[-1][0] > STALE_REFERENCE:
             return None
-        return newest[1]
+        return known[-1][1]
+
+    def _reference_at(self, stamp: int) -> Array | None:
+        known = tuple(self._references)
+        if not known:
+            return None
+        return min(known, key=lambda entry: abs(entry[0] - stamp))[1].positions
 
     def _publish_chunk(self, chunk: Chunk) -> None:
         plan, observation = chunk.plan, chunk.observation
         self._sequence += 1
-        stamps = [CameraStamp(camera=c.camera, stamp=to_stamp(c.stamp)) for c in observation.camera_stamps]  # fmt: skip
+        stamps = [
+            CameraStamp(camera=frame.camera, stamp=to_stamp(frame.stamp))
+            for frame in observation.camera_stamps
+        ]
         self._chunks.publish(
             ActionChunk(
                 observation_stamp=to_stamp(observation.stamp),
@@ -359,6 +369,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
 
     def end(self) -> None:
         """End the loop and the engine."""
+        self._ended = True
         self._loop.ready.set()  # whoever waits for it need not any more
         self._loop.end()
 
@@ -372,21 +383,12 @@ def _rate(stamps: list[int], t: int) -> float:
 
 def main() -> int:
     """Run the node until it is interrupted."""
-    rclpy.init(signal_handler_options=SignalHandlerOptions.ALL)
+    run.start()
     try:
         node = PolicyNode()
     except (CellError, ParameterError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    executor = MultiThreadedExecutor(num_threads=3)
-    executor.add_node(node)
     threading.Thread(target=node.start_by_itself, daemon=True).start()
-    try:
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        node.end()
-        node.destroy_node()
-        rclpy.try_shutdown()
+    run.until_signalled(node, MultiThreadedExecutor(num_threads=3))
     return 0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import mujoco
 
-from labvla_sim.arms import franka_hand, fr3, generator
+from labvla_sim.arms import fr3, franka_hand, generator
 from labvla_sim.quality import CAMERA, Quality
 
 if TYPE_CHECKING:

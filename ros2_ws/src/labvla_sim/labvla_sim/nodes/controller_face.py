@@ -83,7 +83,9 @@ class ControllerFace:
             verdict = self._controlled.submit(chunk, self._clock())
         if not verdict.accepted:
             joint = self._cell.joints[verdict.joint] if verdict.joint >= 0 else ""
-            self._refuse(verdict.refusal.name.lower(), str(verdict), joint, message.sequence, verdict)
+            self._refuse(
+                verdict.refusal.name.lower(), str(verdict), joint, message.sequence, verdict
+            )
 
     def _refuse(
         self, reason: str, detail: str, joint: str, sequence: int, verdict: Verdict | None = None

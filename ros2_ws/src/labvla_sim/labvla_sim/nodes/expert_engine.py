@@ -10,6 +10,7 @@ import threading
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import String
 
 from labvla_policy.engines.base import EngineError
@@ -44,17 +45,31 @@ class ExpertEngine:
         self._cell = load_cell(spec.cell)
         self._newest: TruthText | None = None
         self._arrived = threading.Condition()
+        self._closed = threading.Event()
         self._expert: Expert | None = None
         self._scene: tuple[str, int, str] | None = None
-        rclpy.init()
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         self._node = rclpy.create_node("expert")
         self._node.create_subscription(String, "sim/truth", self._on_truth, qos.RELIABLE)
-        executor = SingleThreadedExecutor()
-        executor.add_node(self._node)
-        threading.Thread(target=executor.spin, daemon=True).start()
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self._node)
+        self._thread = threading.Thread(target=self._spin, daemon=True)
+        self._thread.start()
         with self._arrived:
             if not self._arrived.wait_for(lambda: self._newest is not None, FIRST_TRUTH):
                 raise EngineError("no true state on sim/truth: the expert works in simulation only")
+
+    def _spin(self) -> None:
+        while self._executor.context.ok() and not self._closed.is_set():
+            self._executor.spin_once(timeout_sec=0.1)
+
+    def close(self) -> None:
+        """Leave the ROS graph."""
+        self._closed.set()
+        self._thread.join(timeout=1.0)
+        self._executor.shutdown()
+        self._node.destroy_node()
+        rclpy.try_shutdown()
 
     def _on_truth(self, message: String) -> None:
         with self._arrived:

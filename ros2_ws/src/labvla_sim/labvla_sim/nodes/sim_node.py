@@ -11,18 +11,16 @@ import threading
 import time
 
 import numpy as np
-import rclpy
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
 from labvla_control import Mode
 from labvla_msgs.srv import InjectFault, JudgeScene, ResetScene
-from labvla_policy.nodes import qos
+from labvla_policy.nodes import qos, run
 from labvla_policy.nodes.parameters import Number, ParameterError, Text
 from labvla_policy.nodes.stamps import to_stamp
 from labvla_policy.runtime.cell import CellError, load_cell
@@ -216,20 +214,11 @@ class SimNode(Node):  # type: ignore[misc]  # rclpy has no types
 
 def main() -> int:
     """Run the node until it is interrupted."""
-    rclpy.init(signal_handler_options=SignalHandlerOptions.ALL)
+    run.start()
     try:
         node = SimNode()
     except (CellError, ParameterError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    try:
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        node.end()
-        node.destroy_node()
-        rclpy.try_shutdown()
+    run.until_signalled(node, SingleThreadedExecutor())
     return 0
