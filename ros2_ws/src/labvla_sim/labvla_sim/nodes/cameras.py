@@ -33,11 +33,9 @@ class CameraPublisher:
 
     def __init__(self, node: Node, camera: Camera) -> None:
         self._camera = camera
-        self._raw = node.create_publisher(Image, camera.topic, qos.IMAGES)
-        self._jpeg = node.create_publisher(
-            CompressedImage, f"{camera.topic}/compressed", qos.IMAGES
-        )
-        beside = camera.topic.rpartition("/")[0]
+        raw, beside = camera.topic, camera.topic.rpartition("/")[0]
+        self._raw = node.create_publisher(Image, raw, qos.IMAGES)
+        self._jpeg = node.create_publisher(CompressedImage, f"{raw}/compressed", qos.IMAGES)
         self._info = node.create_publisher(CameraInfo, f"{beside}/camera_info", qos.IMAGES)
 
     def publish(self, stamp: int, picture: Picture) -> None:
