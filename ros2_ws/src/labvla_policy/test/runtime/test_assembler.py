@@ -269,6 +269,24 @@ def test_a_frozen_camera_is_found_when_the_arm_moves():
     bench.assemble(step(15, 0.07, still))
 
 
+def test_a_frozen_camera_is_found_after_the_clock_was_set_back_too():
+    bench = Bench()
+    still = np.full((48, 64, 3), 90, np.uint8)
+
+    def step(base, n):
+        stamp = base + n * 100 * MS
+        bench.joints(stamp, bench.positions + 0.01 * n)
+        bench.grippers(stamp)
+        for camera in CAMERAS:
+            bench.frame(camera, stamp, still if camera == "front" else None)
+        return stamp
+
+    bench.assemble(step(T0, 0))
+    for n in range(6):
+        bench.assemble(step(T0 - 10_000 * MS, n))
+    assert bench.refusal(step(T0 - 10_000 * MS, 6)).reason == "camera_frozen"
+
+
 def test_a_wrist_camera_need_not_see_the_other_arm():
     bench = Bench("dual_arm")
     still = np.full((48, 64, 3), 90, np.uint8)

@@ -278,6 +278,16 @@ def test_abrupt_plans_are_slowed_down_by_the_root():
     assert check(swing(2.4)).refusal is None
 
 
+def test_the_slower_of_both_decides():
+    plan, now = ramp(1.3, rows=20)
+    targets = plan.joint_targets.copy()
+    seconds = DT * np.arange(20)
+    targets[:, 1] += 0.4 * seconds - 1.2 * seconds**2  # 2.4 of 2.0 rad/s²: 91 %
+    verdict = check(replace(plan, joint_targets=targets), now=now)
+    assert verdict.scale == pytest.approx(0.78 / 1.3)
+    assert "rad/s," in verdict.refusal.detail
+
+
 def test_hopelessly_abrupt_plans_are_refused():
     """Joint 5 shakes five times a second, within its range and at less than its speed."""
     targets = np.tile(posture(FRANKA), (50, 1))

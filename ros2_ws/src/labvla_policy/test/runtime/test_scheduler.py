@@ -260,7 +260,14 @@ def test_the_estimate_ignores_warm_up_and_counts_consumed_rows():
 
 @pytest.mark.parametrize(
     ("delays", "estimate"),
-    [([4] * 19 + [25], 4), ([4] * 17 + [9] * 3, 9), ([100] * 20, 30), ([], 8), ([-3], 0)],
+    [
+        ([4] * 19 + [25], 4),
+        ([4] * 4 + [9], 9),
+        ([4] * 17 + [9] * 3, 9),
+        ([100] * 20, 30),
+        ([], 8),
+        ([-3], 0),
+    ],
 )
 def test_the_estimate_is_robust_and_bounded(delays, estimate):
     delay = DelayEstimate(DelaySettings(warm_up=0))
