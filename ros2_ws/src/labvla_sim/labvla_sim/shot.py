@@ -40,7 +40,9 @@ SHOWROOM = SceneDescription(
     beakers=(
         Beaker("beaker", "100ml", Place(0.46, -0.15, 2.2), liquid=0.45),
         Beaker("beaker_2", "250ml", Place(0.60, -0.05, 2.6)),
-        Beaker("beaker_3", "50ml", Place(0.56, -0.24, 1.0), liquid=0.5, liquid_colour=(0.8, 0.3, 0.25)),
+        Beaker(
+            "beaker_3", "50ml", Place(0.56, -0.24, 1.0), liquid=0.5, liquid_colour=(0.8, 0.3, 0.25)
+        ),
     ),
     hot_plate=HotPlate(Place(0.50, 0.24, -0.1)),
     stirrer=Stirrer(Place(0.76, -0.36, 0.2)),
@@ -101,7 +103,9 @@ def _overview() -> mujoco.MjvCamera:
     return view
 
 
-def _side_by_side(pictures: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]) -> Image.Image:
+def _side_by_side(
+    pictures: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.uint8]]],
+) -> Image.Image:
     gap, images = 8, [Image.fromarray(picture) for picture in pictures.values()]
     width = sum(image.width for image in images) + gap * (len(images) - 1)
     sheet = Image.new("RGB", (width, max(image.height for image in images)), "white")
@@ -154,7 +158,9 @@ def _size(text: str) -> tuple[int, int]:
     try:
         width, height = (int(part) for part in text.split("x"))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"expected WIDTHxHEIGHT such as 640x480, got {text!r}") from None
+        raise argparse.ArgumentTypeError(
+            f"expected WIDTHxHEIGHT such as 640x480, got {text!r}"
+        ) from None
     return width, height
 
 

@@ -72,7 +72,7 @@ class _WrongGrasp(PickExpert):
         """Grasp in the right place, or beside it, then do something wrong."""
         beaker = truth.bodies[TARGET]
         size = self._size
-        goal = beaker.position + [0.0, 0.0, size.height - 0.028]
+        goal = beaker.position + np.array([0.0, 0.0, size.height - 0.028])
         right = choose(self, motion.joints, goal, _DOWN, 0.10, [])
         if right is None:
             motion.wait(1.0, "out of reach")
@@ -194,23 +194,21 @@ class PressBeside(_WrongPress):
 Impostor = Callable[["Cell", "SceneDescription", int], Expert]
 
 _ANY_TASK: dict[str, Impostor] = {
-    "still": lambda cell, scene, seed: Still(cell),
-    "wanderer": lambda cell, scene, seed: Wanderer(cell, seed),
+    "Still": lambda cell, scene, seed: Still(cell),
+    "Wanderer": lambda cell, scene, seed: Wanderer(cell, seed),
 }
 
+
+def _pick(kind: type[PickExpert]) -> Impostor:
+    return lambda cell, scene, seed: kind(cell, scene)
+
+
+def _press(kind: type[PressExpert]) -> Impostor:
+    return lambda cell, scene, seed: kind(cell)
+
+
 IMPOSTORS: dict[str, dict[str, Impostor]] = {
-    "pick": {
-        **_ANY_TASK,
-        **{
-            kind.__name__: lambda cell, scene, seed, kind=kind: kind(cell, scene)
-            for kind in (LowLift, ShortHold, RimPinch, Beside, TiltedLift)
-        },
-    },
-    "press": {
-        **_ANY_TASK,
-        **{
-            kind.__name__: lambda cell, scene, seed, kind=kind: kind(cell)
-            for kind in (Hover, HalfPress, PressBeside)
-        },
-    },
+    "pick": _ANY_TASK
+    | {kind.__name__: _pick(kind) for kind in (LowLift, ShortHold, RimPinch, Beside, TiltedLift)},
+    "press": _ANY_TASK | {kind.__name__: _press(kind) for kind in (Hover, HalfPress, PressBeside)},
 }

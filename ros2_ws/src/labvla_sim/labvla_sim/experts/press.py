@@ -44,7 +44,12 @@ class PressExpert(Expert):
             pose.position for name, pose in truth.bodies.items() if name.startswith("clutter")
         ]
         approach = choose(
-            self, motion.joints, tip - normal * self.beyond, -normal, _ABOVE + self.beyond, obstacles
+            self,
+            motion.joints,
+            tip - normal * self.beyond,
+            -normal,
+            _ABOVE + self.beyond,
+            obstacles,
         )
         if approach is None:
             motion.wait(1.0, "out of reach")

