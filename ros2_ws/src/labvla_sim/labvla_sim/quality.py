@@ -20,6 +20,6 @@ class Quality:
 # Small images are bound by vertices, and multisampling or shadows triple the time: measured in
 # software rendering, where 90 frames/s must leave room for the physics on the same two cores.
 CAMERA = Quality("camera", 14, (10, 6, 1), 0, 0, reflections=False)
-BEAUTY = Quality("beauty", 48, (40, 24, 4), 8, 8192, reflections=True)
+BEAUTY = Quality("beauty", 48, (40, 24, 4), 4, 8192, reflections=True)
 
 QUALITIES = {quality.name: quality for quality in (CAMERA, BEAUTY)}

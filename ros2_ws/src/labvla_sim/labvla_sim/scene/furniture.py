@@ -36,12 +36,12 @@ def add_room(spec: Any, cell: Cell, look: Look, quality: Quality) -> None:
 def add_lights(spec: Any, light: Light, quality: Quality) -> None:
     """Add the lamp that throws shadows, a low fill light beside it, and the scattered rest."""
     colour = np.asarray(light.colour) * light.brightness
-    spec.visual.headlight.ambient = 0.44 * colour
+    spec.visual.headlight.ambient = 0.38 * colour
     spec.visual.headlight.diffuse = 0.20 * colour
     spec.visual.headlight.specular = [0.0, 0.0, 0.0]
     for azimuth, elevation, strength, shadow in (
-        (light.azimuth, light.elevation, 0.46, quality.shadow_size > 0),
-        (light.azimuth - 1.2, 0.35, 0.26, False),
+        (light.azimuth, light.elevation, 0.42, quality.shadow_size > 0),
+        (light.azimuth - 1.5, 0.35, 0.28, False),
     ):
         towards = np.array(
             [
@@ -170,9 +170,13 @@ def _bench(
 
 
 def _wall(world: Any, x: float) -> None:
+    """Add the wall behind the bench with its sockets, and the walls beside it."""
     box = mujoco.mjtGeom.mjGEOM_BOX
-    _drawn(world, box, [0.05, 6.0, 1.75], [x - 0.05, 0, 0.85], "wall")
-    _drawn(world, box, [0.008, 6.0, 0.05], [x + 0.002, 0, -0.85], "edge")
+    _drawn(world, box, [0.05, 4.0, 1.75], [x - 0.05, 0, 0.85], "wall")
+    _drawn(world, box, [0.008, 4.0, 0.05], [x + 0.002, 0, -0.85], "edge")
+    for side in (-4.0, 4.0):
+        _drawn(world, box, [3.5, 0.05, 1.75], [x + 3.4, side, 0.85], "wall")
+        _drawn(world, box, [3.5, 0.060, 0.05], [x + 3.4, side, -0.85], "edge")
     _drawn(world, box, [0.014, 0.95, 0.040], [x + 0.008, 0, 0.16], "cupboard")
     for y in (-0.62, -0.50, 0.50, 0.62):
         _drawn(world, box, [0.003, 0.028, 0.022], [x + 0.023, y, 0.16], "ceramic")
