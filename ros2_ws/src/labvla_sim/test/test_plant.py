@@ -6,7 +6,8 @@ import time
 import numpy as np
 import pytest
 
-from labvla_sim.plant import CellRenderer, SimCell
+from labvla_sim.benchmark import measure
+from labvla_sim.plant import CellRenderer, Pacer, SimCell
 from labvla_sim.plant.faults import (
     CAMERA_FAULTS,
     JOINT_FAULTS,
@@ -192,3 +193,47 @@ def test_unknown_faults_are_refused():
         CameraFaults().set("front", "melt")
     with pytest.raises(ValueError, match="joint fault"):
         JointFaults().set("melt")
+
+
+class Wall:
+    """A clock that only moves when told, or slept on."""
+
+    def __init__(self):
+        self.now = 100.0
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+def test_the_pacer_holds_back_and_lets_catch_up():
+    wall = Wall()
+    pacer = Pacer(clock=lambda: wall.now, sleep=wall.sleep)
+    pacer.wait(0.0)
+    pacer.wait(0.5)
+    assert wall.now == pytest.approx(100.5)
+    wall.now += 0.1  # a hiccup
+    pacer.wait(0.51)
+    assert wall.now == pytest.approx(100.6), "late: no sleep"
+    pacer.wait(0.7)
+    assert wall.now == pytest.approx(100.7), "caught up"
+    assert pacer.lost == 0.0
+    assert pacer.worst_lag == pytest.approx(0.09)
+
+
+def test_the_pacer_gives_up_a_long_debt_and_says_so():
+    wall = Wall()
+    pacer = Pacer(clock=lambda: wall.now, sleep=wall.sleep)
+    pacer.wait(0.0)
+    wall.now += 5.0
+    pacer.wait(0.001)
+    assert pacer.lost == pytest.approx(4.999)
+    pacer.wait(0.101)
+    assert wall.now == pytest.approx(105.1)
+
+
+def test_the_benchmark_reports_what_it_did(cell):
+    row = measure(cell, 0.5, (32, 24))
+    assert row.cameras == 3
+    assert 0 < row.real_time_factor < 1.02
+    assert 0 < row.camera_rate <= 30.0
+    assert row.tick_us > 0

@@ -93,6 +93,8 @@ def _drawing(spec: Any, cell: Cell, quality: Quality) -> None:
     visual.map.znear, visual.map.zfar = 0.01, 12.0
     visual.map.shadowclip, visual.map.shadowscale = 4.0, 0.9
     spec.stat.extent, spec.stat.center = 1.0, np.array([0.4, 0.0, 0.2])
+    if not quality.textures:
+        return
     spec.add_texture(
         name="sky",
         type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,

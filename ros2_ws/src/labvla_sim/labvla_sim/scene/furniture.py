@@ -26,9 +26,11 @@ def add_room(spec: Any, cell: Cell, look: Look, quality: Quality) -> None:
     world = spec.worldbody
     (x0, y0), (x1, y1) = _bench_outline(cell)
     _touch_plane(world)
-    _floor(spec, world, look)
+    _floor(spec, world, look, quality)
     _bench(spec, world, x0, y0, x1, y1, quality)
     _wall(world, x0 - 0.02)
+    if not quality.textures:
+        _close_room(world, x0 - 0.02)
     _shelf(spec, world, x0 - 0.01, quality)
     _mat(spec, world, quality)
 
@@ -121,7 +123,11 @@ def _touch_plane(world: Any) -> None:
     )
 
 
-def _floor(spec: Any, world: Any, look: Look) -> None:
+def _floor(spec: Any, world: Any, look: Look, quality: Quality) -> None:
+    place = [0, 0, -_BENCH_HEIGHT]
+    if not quality.textures:
+        _drawn(world, mujoco.mjtGeom.mjGEOM_PLANE, [8, 8, 0.1], place, "floor")
+        return
     spec.add_texture(
         name="tiles",
         type=mujoco.mjtTexture.mjTEXTURE_2D,
@@ -134,7 +140,7 @@ def _floor(spec: Any, world: Any, look: Look) -> None:
     )
     tiles = spec.add_material(name="tiles", texrepeat=[1.6, 1.6], texuniform=True)
     tiles.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "tiles"
-    _drawn(world, mujoco.mjtGeom.mjGEOM_PLANE, [8, 8, 0.1], [0, 0, -_BENCH_HEIGHT], "tiles")
+    _drawn(world, mujoco.mjtGeom.mjGEOM_PLANE, [8, 8, 0.1], place, "tiles")
 
 
 def _bench(
@@ -187,6 +193,13 @@ def _wall(world: Any, x: float) -> None:
             [x + 0.025, y, 0.16],
             "edge",
         )
+
+
+def _close_room(world: Any, x: float) -> None:
+    """Add what a sky would otherwise be seen through; with shadows it would darken the room."""
+    box = mujoco.mjtGeom.mjGEOM_BOX
+    _drawn(world, box, [0.05, 4.0, 1.75], [x + 6.8, 0, 0.85], "wall")
+    _drawn(world, box, [3.5, 4.0, 0.05], [x + 3.4, 0, 2.65], "wall")
 
 
 def _shelf(spec: Any, world: Any, x: float, quality: Quality) -> None:
