@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+from numpy.typing import NDArray
 
 from labvla_policy.runtime.cell import Cell, load_cell
 from labvla_sim.plant.rendering import CellRenderer
@@ -20,14 +21,14 @@ from labvla_sim.tasks.registry import TASKS
 from labvla_sim.tasks.trial import Trial
 
 if TYPE_CHECKING:
-    from labvla_policy.runtime.types import Array
     from labvla_sim.tasks.variation import VariationName
 
 Observation = dict[str, Any]
+Action = NDArray[Any]
 _SEEDS = 2**31
 
 
-class CellEnv(gymnasium.Env[Observation, np.ndarray[Any, np.dtype[np.float32]]]):
+class CellEnv(gymnasium.Env[Observation, Action]):
     """One task in one cell.
 
     The observation holds `images` (one picture per camera), `state` (joints, then finger widths)
@@ -62,12 +63,14 @@ class CellEnv(gymnasium.Env[Observation, np.ndarray[Any, np.dtype[np.float32]]])
         self._renderer = CellRenderer(self.cell, sizes=image_size)
         self._dt = 1.0 / self.cell.policy.row_rate
         self._debt = 0.0
-        self.action_space = self._box()
+        self._actions = self._box()
+        self.action_space = self._actions
+        self._states = self._box(margin=0.2)
         picture = spaces.Box(0, 255, (image_size[1], image_size[0], 3), np.uint8)
         self.observation_space = spaces.Dict(
             {
                 "images": spaces.Dict({camera.name: picture for camera in self.cell.cameras}),
-                "state": self._box(margin=0.2),
+                "state": self._states,
                 "instruction": spaces.Text(max_length=200, charset=_letters()),
             }
         )
@@ -86,11 +89,9 @@ class CellEnv(gymnasium.Env[Observation, np.ndarray[Any, np.dtype[np.float32]]])
         self._debt = 0.0
         return self._observe(), {"episode_seed": drawn}
 
-    def step(
-        self, action: Array | np.ndarray[Any, np.dtype[np.float32]]
-    ) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+    def step(self, action: Action) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Play one row."""
-        low, high = self.action_space.low, self.action_space.high
+        low, high = self._actions.low, self._actions.high
         row = np.clip(np.asarray(action, dtype=np.float64), low, high)
         self._player.load(row[None])
         self._debt += self._dt * 1e3
@@ -122,11 +123,9 @@ class CellEnv(gymnasium.Env[Observation, np.ndarray[Any, np.dtype[np.float32]]])
     def _observe(self) -> Observation:
         state = self.trial.sim.state()
         row = np.concatenate([state.positions, state.widths]).astype(np.float32)
-        space = self.observation_space["state"]
-        assert isinstance(space, spaces.Box)
         return {
             "images": self._renderer.render(self.trial.sim.snapshot()),
-            "state": np.clip(row, space.low, space.high),
+            "state": np.clip(row, self._states.low, self._states.high),
             "instruction": self.trial.episode.instruction,
         }
 
@@ -142,15 +141,13 @@ class CellEnv(gymnasium.Env[Observation, np.ndarray[Any, np.dtype[np.float32]]])
 
 
 def _letters() -> str:
-    texts = [
-        text for task in TASKS.values() for text in (*task.wordings, *task.held_out)
-    ]
+    texts = [text for task in TASKS.values() for text in (*task.wordings, *task.held_out)]
     return "".join(sorted(set("".join(texts))))
 
 
 for _name in TASKS:
     gymnasium.register(
         id=f"Labvla{_name.capitalize()}-v0",
-        entry_point=CellEnv,
+        entry_point=f"{__name__}:CellEnv",
         kwargs={"task": _name},
     )

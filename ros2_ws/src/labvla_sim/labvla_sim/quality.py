@@ -15,11 +15,12 @@ class Quality:
     samples: int  # per pixel, against jagged edges
     shadow_size: int  # pixels of the shadow map; 0 draws no shadows
     reflections: bool
+    textures: bool  # tiled floor and sky; plain closed room otherwise
 
 
-# Small images are bound by vertices, and multisampling or shadows triple the time: measured in
-# software rendering, where 90 frames/s must leave room for the physics on the same two cores.
-CAMERA = Quality("camera", 14, (10, 6, 1), 0, 0, reflections=False)
-BEAUTY = Quality("beauty", 48, (40, 24, 4), 8, 8192, reflections=True)
+# In software rendering multisampling or shadows triple the time, and a textured floor and sky take
+# another third, visible or not. 90 frames/s must leave room for the physics on the same two cores.
+CAMERA = Quality("camera", 14, (10, 6, 1), 0, 0, reflections=False, textures=False)
+BEAUTY = Quality("beauty", 48, (40, 24, 4), 4, 8192, reflections=True, textures=True)
 
 QUALITIES = {quality.name: quality for quality in (CAMERA, BEAUTY)}

@@ -11,7 +11,7 @@ import mujoco
 import numpy as np
 
 from labvla_sim import contact
-from labvla_sim.arms.table import Block, Capsule, ring
+from labvla_sim.arms.table import Block, Capsule, Part, ring
 from labvla_sim.drawing import add_surface, yaw_quaternion
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _PAD_HEIGHT = 0.0450  # of its centre above the finger's root: the tool centre p
 _STIFFNESS = 2000.0
 _DAMPING = 20.0
 
-_HAND_PARTS = (
+_HAND_PARTS: tuple[Part, ...] = (
     Block("shell", (0.031, 0.1005, 0.020), 0.012, (0.0, 0.0, 0.042)),
     Block("shell", (0.030, 0.050, 0.020), 0.012, (0.0, 0.0, 0.024)),
     Block("dark", (0.020, 0.0930, 0.003), 0.002, (0.0, 0.0, 0.0605)),
@@ -49,9 +49,7 @@ _HAND_COLLISION = (
 
 def add_to(spec: Any, arm: Arm, index: int, quality: Quality) -> None:
     """Bolt a hand to the flange; its actuator commands the metres between the fingers."""
-    hand = spec.body("flange").add_body(
-        name="hand", quat=yaw_quaternion(_MOUNT_YAW), gravcomp=1.0
-    )
+    hand = spec.body("flange").add_body(name="hand", quat=yaw_quaternion(_MOUNT_YAW), gravcomp=1.0)
     _weigh(hand, arm)
     bits = contact.far_end(index)
     for capsule in _HAND_COLLISION:

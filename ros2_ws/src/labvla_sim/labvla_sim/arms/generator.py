@@ -72,14 +72,10 @@ def build(table: ArmTable, arm: Arm, index: int, quality: Quality) -> Any:
 
 
 def _placed(parent: Any, name: str, pose: Array) -> Any:
-    return parent.add_body(
-        name=name, pos=pose[:3, 3], quat=quaternion(pose[:3, :3]), gravcomp=1.0
-    )
+    return parent.add_body(name=name, pos=pose[:3, 3], quat=quaternion(pose[:3, :3]), gravcomp=1.0)
 
 
-def _dress(
-    spec: Any, body: Any, link: Link, number: int, index: int, quality: Quality
-) -> None:
+def _dress(spec: Any, body: Any, link: Link, number: int, index: int, quality: Quality) -> None:
     """Give a link its inertia, collision capsules and shells."""
     body.explicitinertial = True
     body.mass, body.ipos = link.mass, link.com

@@ -25,9 +25,7 @@ ArmSource = Literal["generated", "menagerie", "robosuite"]
 _GENERATOR_VERSION = 1
 
 _TABLES: dict[str, ArmTable] = {"fr3": fr3.TABLE}
-_GRIPPERS: dict[str, Callable[[Any, Arm, int, Quality], None]] = {
-    "franka_hand": franka_hand.add_to
-}
+_GRIPPERS: dict[str, Callable[[Any, Arm, int, Quality], None]] = {"franka_hand": franka_hand.add_to}
 
 
 class SourceUnavailable(RuntimeError):
@@ -54,9 +52,7 @@ def arm_spec(
         quality: how finely the shells are drawn.
     """
     if source != "generated":
-        raise SourceUnavailable(
-            f"arm source {source!r} is not supported yet: expected 'generated'"
-        )
+        raise SourceUnavailable(f"arm source {source!r} is not supported yet: expected 'generated'")
     if arm.kind not in _TABLES or arm.gripper.kind not in _GRIPPERS:
         raise SourceUnavailable(
             f"no generated model of {arm.kind} with {arm.gripper.kind}: expected an arm of "

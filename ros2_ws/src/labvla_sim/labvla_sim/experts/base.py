@@ -64,7 +64,7 @@ class Expert(ABC):
         assert self._motion is not None
         contract = self._cell.policy
         dt = 1.0 / contract.row_rate
-        times = self._progress + dt * (np.arange(rows) + contract.row_offset)
+        times = self._progress + dt * (np.arange(rows, dtype=np.float64) + contract.row_offset)
         joints, widths = self._motion.at(times)
         own = len(self.arm.joints)
         return Plan(
@@ -90,7 +90,7 @@ class Expert(ABC):
         if self._motion is None:
             return "begin"
         due = self._progress + truth.time - self._time
-        candidates = np.clip(np.linspace(due - _BACK, due + _AHEAD, 33), self._progress, None)
+        candidates = np.maximum(np.linspace(due - _BACK, due + _AHEAD, 33), self._progress)
         candidates[0] = due
         reference, _ = self._motion.at(candidates)
         away = np.abs(reference - truth.joints[: len(self.arm.joints)]).max(axis=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -35,14 +36,16 @@ def drive(
     planner: Planner,
     *,
     executed_rows: int = 8,
+    limit: float = math.inf,
     on_tick: Callable[[Trial], None] | None = None,
 ) -> Outcome:
-    """Run the trial until success or its time limit.
+    """Run the trial until success or the end of its time.
 
     Args:
         trial: a trial that was reset.
         planner: returns rows from the present state, such as `Expert.plan`.
         executed_rows: how many rows are played before the planner is asked again.
+        limit: simulated seconds, if shorter than the task's own limit.
         on_tick: called after each tick, for recording and disturbances.
     """
     sim = trial.sim
@@ -53,7 +56,7 @@ def drive(
     player = RowPlayer(np.concatenate([state.positions, state.widths]), dt)
     period = round(executed_rows * dt * 1e3)
     replans: list[str] = []
-    while not trial.verdict.success and not trial.out_of_time:
+    while not (trial.verdict.success or trial.out_of_time or trial.time >= limit):
         if sim.ticks % period == 0:
             plan = planner(sim.truth())
             if plan.replanned:
@@ -61,9 +64,7 @@ def drive(
             player.load(np.column_stack([plan.joints, plan.widths]))
         target, speed = player.sample()
         state = sim.state()
-        torques = servo.torques(
-            target[:joints], speed[:joints], state.positions, state.velocities
-        )
+        torques = servo.torques(target[:joints], speed[:joints], state.positions, state.velocities)
         trial.step(torques, target[joints:])
         player.advance(1e-3)
         if on_tick is not None:

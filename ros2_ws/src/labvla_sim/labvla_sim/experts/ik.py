@@ -43,7 +43,8 @@ class Reach:
         joints = np.clip(seed, self._lower, self._upper)
         for _ in range(_ITERATIONS):
             error = _difference(goal, self.tool(joints))
-            position, angle = np.linalg.norm(error[:3]), np.linalg.norm(error[3:])
+            position = float(np.linalg.norm(error[:3]))
+            angle = float(np.linalg.norm(error[3:]))
             if position < _POSITION_TOLERANCE and angle < _ANGLE_TOLERANCE:
                 return joints
             jacobian = self._chain.jacobian(joints, self._tool)

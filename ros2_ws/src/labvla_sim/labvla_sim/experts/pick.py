@@ -49,7 +49,7 @@ class PickExpert(Expert):
             motion.wait(1.0, "toppled")
             return
         self._clear(truth, motion)
-        goal = beaker.position + [0.0, 0.0, self._size.height - _BELOW_RIM]
+        goal = beaker.position + np.array([0.0, 0.0, self._size.height - _BELOW_RIM])
         approach = choose(self, motion.joints, goal, _DOWN, _ABOVE, self._obstacles(truth))
         if approach is None:
             motion.wait(1.0, "out of reach")

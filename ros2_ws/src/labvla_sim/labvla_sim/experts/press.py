@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 _TOP = 0.011  # m from the button's frame to its top
 _FINGERTIP = 0.010  # m from the tool centre point to the tip
 _ABOVE = 0.070  # m, of the stop before the button
-_BEYOND = 0.014  # m past the untouched top: a compliant arm sags against the spring
 _SECONDS_DOWN = 2.0
 _SAFE_HEIGHT = 0.20  # m of the tool, to travel over everything on the bench
 
 
 class PressExpert(Expert):
     """Closes the fingers, stops above the button, goes straight in, leaves and opens."""
+
+    beyond = 0.014  # m past the untouched top: a compliant arm sags against the spring
+    aside = 0.0  # m along the panel
 
     def decide(self, truth: Truth, motion: MotionBuilder) -> None:
         """Append the whole task from here, or leave when the plate runs."""
@@ -36,12 +38,18 @@ class PressExpert(Expert):
         button = truth.bodies[BUTTON]
         normal = button.rotation[:, 2]
         tip = button.position + normal * (_TOP + plate.travel + _FINGERTIP)
+        tip = tip + self.aside * button.rotation[:, 1]
         self._clear(truth, motion, tip)
         obstacles = [
             pose.position for name, pose in truth.bodies.items() if name.startswith("clutter")
         ]
         approach = choose(
-            self, motion.joints, tip - normal * _BEYOND, -normal, _ABOVE + _BEYOND, obstacles
+            self,
+            motion.joints,
+            tip - normal * self.beyond,
+            -normal,
+            _ABOVE + self.beyond,
+            obstacles,
         )
         if approach is None:
             motion.wait(1.0, "out of reach")

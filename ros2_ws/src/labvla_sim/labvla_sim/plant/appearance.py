@@ -39,8 +39,7 @@ class HotPlateFace:
         self._model = model
         self._lamp, self._plate = model.geom(LAMP).id, model.geom(PLATE).id
         self._bars = [
-            [model.geom(segment_name(digit, bar)).id for bar in range(7)]
-            for digit in range(DIGITS)
+            [model.geom(segment_name(digit, bar)).id for bar in range(7)] for digit in range(DIGITS)
         ]
 
     def show(self, state: HotPlateState) -> None:

@@ -48,8 +48,8 @@ class JointReading:
 class CameraFaults:
     """Spoils pictures on their way out.
 
-    drop: nothing comes. freeze: the last picture before the fault, with new stamps. corrupt: rows of
-    noise. swap: the picture of another camera. black: all zero. resize: a quarter of the pixels.
+    drop: nothing comes. freeze: the last picture before the fault, with new stamps. corrupt: rows
+    of noise. swap: the picture of another camera. black: all zero. resize: a quarter of the pixels.
     """
 
     def __init__(self, seed: int = 0) -> None:

@@ -104,9 +104,7 @@ class TruthReader:
         return touches
 
 
-def _label(
-    model: Any, arms: list[str]
-) -> tuple[dict[int, tuple[str, Part]], dict[int, str]]:
+def _label(model: Any, arms: list[str]) -> tuple[dict[int, tuple[str, Part]], dict[int, str]]:
     """Return the arm and part of each arm geom, and the body of every geom."""
     parts: dict[int, tuple[str, Part]] = {}
     owners: dict[int, str] = {}

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from labvla_sim.scene.description import SceneDescription
 
 TIMESTEP = 0.001  # s
+LARGEST = (2560, 1600)  # pixels of a picture
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,8 @@ def _options(spec: Any) -> None:
     option.iterations = 30
     option.tolerance = 1e-6
     option.noslip_iterations = 3  # without it a held vessel creeps down by 0.25 mm/s
+    # Things at rest cost nothing until they are touched: 1.6 times as fast.
+    option.enableflags |= mujoco.mjtEnableBit.mjENBL_SLEEP
 
 
 def _drawing(spec: Any, cell: Cell, quality: Quality) -> None:
@@ -85,11 +88,13 @@ def _drawing(spec: Any, cell: Cell, quality: Quality) -> None:
     visual.quality.numquads = quads
     visual.quality.offsamples = quality.samples
     visual.quality.shadowsize = max(quality.shadow_size, 1)
-    visual.global_.offwidth = max(1920, *(camera.width for camera in cell.cameras))
-    visual.global_.offheight = max(1200, *(camera.height for camera in cell.cameras))
+    visual.global_.offwidth = max(LARGEST[0], *(camera.width for camera in cell.cameras))
+    visual.global_.offheight = max(LARGEST[1], *(camera.height for camera in cell.cameras))
     visual.map.znear, visual.map.zfar = 0.01, 12.0
     visual.map.shadowclip, visual.map.shadowscale = 4.0, 0.9
     spec.stat.extent, spec.stat.center = 1.0, np.array([0.4, 0.0, 0.2])
+    if not quality.textures:
+        return
     spec.add_texture(
         name="sky",
         type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,

@@ -21,9 +21,7 @@ _LENS = np.array([[0.0, 0.0, -1.0], [-1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 _HOUSING = (0.0115, 0.045, 0.0125)  # half size of the body behind the lens
 
 
-def add_cameras(
-    spec: Any, cell: Cell, shifts: tuple[CameraShift, ...], quality: Quality
-) -> None:
+def add_cameras(spec: Any, cell: Cell, shifts: tuple[CameraShift, ...], quality: Quality) -> None:
     """Add all cameras of the cell; one on an arm also shows its housing."""
     by_name = {shift.camera: shift for shift in shifts}
     for camera in cell.cameras:

@@ -26,9 +26,11 @@ def add_room(spec: Any, cell: Cell, look: Look, quality: Quality) -> None:
     world = spec.worldbody
     (x0, y0), (x1, y1) = _bench_outline(cell)
     _touch_plane(world)
-    _floor(spec, world, look)
+    _floor(spec, world, look, quality)
     _bench(spec, world, x0, y0, x1, y1, quality)
     _wall(world, x0 - 0.02)
+    if not quality.textures:
+        _close_room(world, x0 - 0.02)
     _shelf(spec, world, x0 - 0.01, quality)
     _mat(spec, world, quality)
 
@@ -36,12 +38,12 @@ def add_room(spec: Any, cell: Cell, look: Look, quality: Quality) -> None:
 def add_lights(spec: Any, light: Light, quality: Quality) -> None:
     """Add the lamp that throws shadows, a low fill light beside it, and the scattered rest."""
     colour = np.asarray(light.colour) * light.brightness
-    spec.visual.headlight.ambient = 0.44 * colour
+    spec.visual.headlight.ambient = 0.38 * colour
     spec.visual.headlight.diffuse = 0.20 * colour
     spec.visual.headlight.specular = [0.0, 0.0, 0.0]
     for azimuth, elevation, strength, shadow in (
-        (light.azimuth, light.elevation, 0.46, quality.shadow_size > 0),
-        (light.azimuth - 1.2, 0.35, 0.26, False),
+        (light.azimuth, light.elevation, 0.42, quality.shadow_size > 0),
+        (light.azimuth - 1.5, 0.35, 0.28, False),
     ):
         towards = np.array(
             [
@@ -121,7 +123,11 @@ def _touch_plane(world: Any) -> None:
     )
 
 
-def _floor(spec: Any, world: Any, look: Look) -> None:
+def _floor(spec: Any, world: Any, look: Look, quality: Quality) -> None:
+    place = [0, 0, -_BENCH_HEIGHT]
+    if not quality.textures:
+        _drawn(world, mujoco.mjtGeom.mjGEOM_PLANE, [8, 8, 0.1], place, "floor")
+        return
     spec.add_texture(
         name="tiles",
         type=mujoco.mjtTexture.mjTEXTURE_2D,
@@ -134,15 +140,15 @@ def _floor(spec: Any, world: Any, look: Look) -> None:
     )
     tiles = spec.add_material(name="tiles", texrepeat=[1.6, 1.6], texuniform=True)
     tiles.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "tiles"
-    _drawn(world, mujoco.mjtGeom.mjGEOM_PLANE, [8, 8, 0.1], [0, 0, -_BENCH_HEIGHT], "tiles")
+    _drawn(world, mujoco.mjtGeom.mjGEOM_PLANE, [8, 8, 0.1], place, "tiles")
 
 
 def _bench(
     spec: Any, world: Any, x0: float, y0: float, x1: float, y1: float, quality: Quality
 ) -> None:
-    centre, half = [(x0 + x1) / 2, (y0 + y1) / 2], [(x1 - x0) / 2, (y1 - y0) / 2]
+    centre, half = ((x0 + x1) / 2, (y0 + y1) / 2), ((x1 - x0) / 2, (y1 - y0) / 2)
     box = mujoco.mjtGeom.mjGEOM_BOX
-    top = shapes.rounded_box((*half, _TOP_THICKNESS / 2), 0.008, quality.segments)
+    top = shapes.rounded_box((half[0], half[1], _TOP_THICKNESS / 2), 0.008, quality.segments)
     centred = np.array([*centre, -_TOP_THICKNESS / 2])
     add_surface(spec, world, "bench_top", top.moved(np.eye(3), centred), material="bench")
     carcass = (_BENCH_HEIGHT - _TOP_THICKNESS - 0.10) / 2
@@ -170,15 +176,30 @@ def _bench(
 
 
 def _wall(world: Any, x: float) -> None:
+    """Add the wall behind the bench with its sockets, and the walls beside it."""
     box = mujoco.mjtGeom.mjGEOM_BOX
-    _drawn(world, box, [0.05, 6.0, 1.75], [x - 0.05, 0, 0.85], "wall")
-    _drawn(world, box, [0.008, 6.0, 0.05], [x + 0.002, 0, -0.85], "edge")
+    _drawn(world, box, [0.05, 4.0, 1.75], [x - 0.05, 0, 0.85], "wall")
+    _drawn(world, box, [0.008, 4.0, 0.05], [x + 0.002, 0, -0.85], "edge")
+    for side in (-4.0, 4.0):
+        _drawn(world, box, [3.5, 0.05, 1.75], [x + 3.4, side, 0.85], "wall")
+        _drawn(world, box, [3.5, 0.060, 0.05], [x + 3.4, side, -0.85], "edge")
     _drawn(world, box, [0.014, 0.95, 0.040], [x + 0.008, 0, 0.16], "cupboard")
     for y in (-0.62, -0.50, 0.50, 0.62):
         _drawn(world, box, [0.003, 0.028, 0.022], [x + 0.023, y, 0.16], "ceramic")
         _drawn(
-            world, mujoco.mjtGeom.mjGEOM_ELLIPSOID, [0.003, 0.014, 0.014], [x + 0.025, y, 0.16], "edge"
+            world,
+            mujoco.mjtGeom.mjGEOM_ELLIPSOID,
+            [0.003, 0.014, 0.014],
+            [x + 0.025, y, 0.16],
+            "edge",
         )
+
+
+def _close_room(world: Any, x: float) -> None:
+    """Add what a sky would otherwise be seen through; with shadows it would darken the room."""
+    box = mujoco.mjtGeom.mjGEOM_BOX
+    _drawn(world, box, [0.05, 4.0, 1.75], [x + 6.8, 0, 0.85], "wall")
+    _drawn(world, box, [3.5, 4.0, 0.05], [x + 3.4, 0, 2.65], "wall")
 
 
 def _shelf(spec: Any, world: Any, x: float, quality: Quality) -> None:
@@ -224,7 +245,7 @@ def _shelf(spec: Any, world: Any, x: float, quality: Quality) -> None:
             world,
             mujoco.mjtGeom.mjGEOM_CYLINDER,
             [0.0145 * scale, 0.011 * scale, 0],
-            place + [0, 0, 0.166 * scale],
+            place + np.array([0, 0, 0.166 * scale]),
             "dark" if number % 2 else "ceramic",
         )
 

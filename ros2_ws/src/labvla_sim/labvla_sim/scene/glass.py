@@ -52,9 +52,7 @@ def add_beaker(spec: Any, beaker: Beaker, quality: Quality) -> None:
     prefix = f"{beaker.name}_glass"
     glass = shapes.turned(_beaker_profile(radius, height), 2 * quality.segments)
     glass.vertices[:] = _spout(glass.vertices, radius, height)
-    add_surface(
-        spec, body, prefix, glass, material="glass", rgba=(*beaker.tint, _GLASS_ALPHA)
-    )
+    add_surface(spec, body, prefix, glass, material="glass", rgba=(*beaker.tint, _GLASS_ALPHA))
     _graduation(body, radius, height)
     if beaker.liquid > 0:
         level = height * beaker.liquid

@@ -140,7 +140,12 @@ def _add_feet(body: Any) -> None:
 
 def _add_top(spec: Any, body: Any, quality: Quality) -> None:
     base = 2 * _HOUSING[2] + 0.006
-    collar = [(0.0, base - 0.004), (0.062, base - 0.004), (0.062, base + 0.004), (0.0, base + 0.004)]
+    collar = [
+        (0.0, base - 0.004),
+        (0.062, base - 0.004),
+        (0.062, base + 0.004),
+        (0.0, base + 0.004),
+    ]
     top = [(0.0, base + 0.003), (0.066, base + 0.003), (0.068, base + 0.005)]
     top += [(0.068, HEIGHT - 0.002), (0.066, HEIGHT), (0.0, HEIGHT)]
     centre = np.array([-0.010, 0.0, 0.0])

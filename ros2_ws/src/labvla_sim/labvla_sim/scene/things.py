@@ -46,7 +46,9 @@ def add_stirrer(spec: Any, stirrer: Stirrer, quality: Quality) -> None:
     half = (0.065, 0.060, (_STIRRER_HEIGHT - 0.006) / 2)
     place = np.array([0, 0, half[2] + 0.004])
     housing = shapes.rounded_box(half, 0.009, quality.segments).moved(np.eye(3), place)
-    add_surface(spec, body, "stirrer_housing", housing, material="plastic", rgba=(0.25, 0.42, 0.58, 1))
+    add_surface(
+        spec, body, "stirrer_housing", housing, material="plastic", rgba=(0.25, 0.42, 0.58, 1)
+    )
     plate = [(0.0, 0.040), (0.054, 0.040), (0.055, 0.042), (0.055, 0.047), (0.0, 0.048)]
     add_surface(
         spec, body, "stirrer_plate", shapes.turned(plate, 2 * quality.segments), material="steel"
@@ -70,9 +72,7 @@ def _add_bar(spec: Any, stirrer: Any) -> None:
     bar = stirrer.add_body(name=STIR_BAR, pos=[0, 0, _STIRRER_HEIGHT + 0.009])
     bar.explicitinertial = True
     bar.mass, bar.inertia = 0.003, [1e-6, 1e-6, 1e-6]
-    bar.add_joint(
-        name=STIR_BAR, type=mujoco.mjtJoint.mjJNT_HINGE, axis=[0, 0, 1], armature=1e-5
-    )
+    bar.add_joint(name=STIR_BAR, type=mujoco.mjtJoint.mjJNT_HINGE, axis=[0, 0, 1], armature=1e-5)
     bar.add_geom(
         type=mujoco.mjtGeom.mjGEOM_CAPSULE,
         size=[0.0035, 0.012, 0],
@@ -80,9 +80,7 @@ def _add_bar(spec: Any, stirrer: Any) -> None:
         rgba=[0.96, 0.96, 0.96, 1],
         **_SEEN,
     )
-    motor = spec.add_actuator(
-        name=STIR_BAR, target=STIR_BAR, trntype=mujoco.mjtTrn.mjTRN_JOINT
-    )
+    motor = spec.add_actuator(name=STIR_BAR, target=STIR_BAR, trntype=mujoco.mjtTrn.mjTRN_JOINT)
     motor.gainprm[0] = 2e-4
     motor.biastype = mujoco.mjtBias.mjBIAS_AFFINE
     motor.biasprm[2] = -2e-4
@@ -105,7 +103,12 @@ def _tip_box(spec: Any, body: Any, name: str, colour: Rgb, quality: Quality) -> 
     box = shapes.rounded_box(half, 0.005, quality.segments)
     centre = np.array([0, 0, half[2]])
     add_surface(
-        spec, body, f"{name}_box", box.moved(np.eye(3), centre), material="plastic", rgba=(*colour, 1)
+        spec,
+        body,
+        f"{name}_box",
+        box.moved(np.eye(3), centre),
+        material="plastic",
+        rgba=(*colour, 1),
     )
     lid = shapes.rounded_box((0.058, 0.040, 0.012), 0.005, quality.segments)
     add_surface(
@@ -156,7 +159,11 @@ def _tube_rack(spec: Any, body: Any, name: str, colour: Rgb, quality: Quality) -
         )
     for side in (-1, 1):
         body.add_geom(
-            type=_BOX, size=[0.003, 0.024, 0.028], pos=[side * 0.071, 0, 0.030], rgba=[*colour, 1], **_SEEN
+            type=_BOX,
+            size=[0.003, 0.024, 0.028],
+            pos=[side * 0.071, 0, 0.030],
+            rgba=[*colour, 1],
+            **_SEEN,
         )
     for column in range(5):
         body.add_geom(
@@ -180,7 +187,11 @@ def _notebook(spec: Any, body: Any, name: str, colour: Rgb, quality: Quality) ->
         rgba=(*colour, 1),
     )
     body.add_geom(
-        type=_BOX, size=[0.034, 0.022, 0.0003], pos=[0.01, 0, 0.0122], rgba=[0.94, 0.94, 0.92, 1], **_SEEN
+        type=_BOX,
+        size=[0.034, 0.022, 0.0003],
+        pos=[0.01, 0, 0.0122],
+        rgba=[0.94, 0.94, 0.92, 1],
+        **_SEEN,
     )
     body.add_geom(type=_BOX, size=[0.074, 0.052, 0.006], pos=[0, 0, 0.006], mass=0.15, **_TOUCH)
 
@@ -209,7 +220,11 @@ def _bottle(spec: Any, body: Any, name: str, colour: Rgb, quality: Quality) -> N
         rgba=(*colour, 1),
     )
     body.add_geom(
-        type=_CYLINDER, size=[0.0135, 0.010, 0], pos=[0, 0, 0.150], rgba=[0.15, 0.3, 0.6, 1], **_SEEN
+        type=_CYLINDER,
+        size=[0.0135, 0.010, 0],
+        pos=[0, 0, 0.150],
+        rgba=[0.15, 0.3, 0.6, 1],
+        **_SEEN,
     )
     body.add_geom(type=_CYLINDER, size=[0.035, 0.074, 0], pos=[0, 0, 0.074], mass=0.30, **_TOUCH)
 

@@ -34,9 +34,7 @@ class Episode:
         return asdict(self)
 
 
-def sample_episode(
-    cell: Cell, task: str, seed: int, variation: VariationName = "id"
-) -> Episode:
+def sample_episode(cell: Cell, task: str, seed: int, variation: VariationName = "id") -> Episode:
     """Draw an episode. Seeds of different tasks and variations are independent."""
     if task not in TASKS:
         raise ValueError(f"expected a task of {sorted(TASKS)}, got {task!r}")
@@ -48,7 +46,8 @@ def sample_episode(
     scene = sample_scene(cell, ranges, VARIATIONS["id"], asked.target, random)
     wordings = asked.held_out if variation == "ood" else asked.wordings
     instruction = wordings[int(random.integers(len(wordings)))]
-    joints, widths = [], []
+    joints: list[float] = []
+    widths: list[float] = []
     for arm in cell.arms:
         names = {posture.name for posture in arm.postures}
         middle = np.asarray(arm.posture("ready" if "ready" in names else "home").joints)

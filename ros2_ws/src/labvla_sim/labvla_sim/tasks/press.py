@@ -36,7 +36,9 @@ class PressJudge:
             self._success = True
             self._log.note(truth.time, "success")
         self._log.follow(truth.time, "button touched", touched)
-        self._log.follow(truth.time, "button pressed", plate.pressed, f"{plate.travel * 1e3:.1f} mm")
+        self._log.follow(
+            truth.time, "button pressed", plate.pressed, f"{plate.travel * 1e3:.1f} mm"
+        )
         self._log.follow(truth.time, "plate running", plate.running)
         self._phase = "started" if plate.running else "touching" if touched else "approach"
         self._reason = _reason(self._pushed, plate.running)

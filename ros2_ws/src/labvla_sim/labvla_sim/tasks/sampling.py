@@ -37,8 +37,8 @@ _STIRRER_RADIUS = 0.085
 _FINGER_ROOM = 0.055  # m beside what is grasped or pressed
 _HAND_ROOM = 0.125  # m beside it for things that stand higher than the palm comes down to
 _TALL = ("wash_bottle", "bottle", "tube_rack", "tip_box")
-# Where a stirrer is out of the way; the first that leaves room is used.
-_STIRRER_SPOTS = ((0.76, -0.38), (0.78, -0.02), (0.24, -0.46), (0.80, 0.30))
+# Where a stirrer is out of the way of arm and cameras; one that leaves room is used.
+_STIRRER_SPOTS = ((0.76, -0.40), (0.24, -0.47), (0.76, 0.44))
 _CLUTTER_SPAN = ((0.28, 0.86), (-0.52, 0.54))
 # From the base to the point between the fingers, the hand pointing down on the bench: nearer than
 # this the elbow meets its operating limit, further away the arm is stretched out.
