@@ -26,8 +26,7 @@ from labvla_policy.nodes.stamps import to_stamp
 from labvla_policy.runtime.cell import CellError, load_cell
 from labvla_sim.nodes.cameras import CameraThread
 from labvla_sim.nodes.controller_face import ControllerFace
-from labvla_sim.nodes.pacing import Pacer
-from labvla_sim.plant import SimCell
+from labvla_sim.plant import Pacer, SimCell
 from labvla_sim.plant.controlled import PERIOD, ControlledCell
 from labvla_sim.plant.faults import CAMERA_FAULTS, JointFaults, JointReading
 from labvla_sim.plant.sim_cell import RobotState
@@ -89,7 +88,7 @@ class SimNode(Node):  # type: ignore[misc]  # rclpy has no types
         return self._epoch + self._controlled.trial.sim.stamp
 
     def _run(self) -> None:
-        pacer = Pacer(PERIOD)
+        pacer = Pacer()
         every = {
             "joints": round(1e3 / self.cell.joint_states.rate),
             "state": round(1e3 / STATE_RATE),
@@ -110,7 +109,7 @@ class SimNode(Node):  # type: ignore[misc]  # rclpy has no types
             if tick % every["truth"] == 0 and self._truth.get_subscription_count():
                 trial = self._controlled.trial
                 self._truth.publish(String(data=to_text(stamp, trial.episode, trial.sim.truth())))
-            pacer.wait()
+            pacer.wait(tick * PERIOD)
 
     def _publish_joints(self, stamp: int, measured: RobotState) -> None:
         reading = JointReading(
