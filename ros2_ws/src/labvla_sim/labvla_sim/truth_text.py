@@ -44,8 +44,7 @@ def to_text(stamp: int, episode: Episode, truth: Truth) -> str:
             for name, pose in truth.bodies.items()
         },
         "touches": [[t.arm, t.part, t.body, t.force] for t in truth.touches],
-        "hot_plate": plate
-        and [plate.travel, plate.pressed, plate.running, plate.temperature],
+        "hot_plate": plate and [plate.travel, plate.pressed, plate.running, plate.temperature],
     }
     return json.dumps(data)
 

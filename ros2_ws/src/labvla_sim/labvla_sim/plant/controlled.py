@@ -74,7 +74,7 @@ def _joints(arm: Arm) -> list[dict[str, Any]]:
 
 
 class ControlledCell:
-    """A trial whose arms follow action chunks. One thread ticks it; `submit` may come from another."""
+    """A trial whose arms follow chunks. One thread ticks it; `submit` may come from another."""
 
     def __init__(self, trial: Trial) -> None:
         self.trial = trial
