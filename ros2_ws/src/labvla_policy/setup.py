@@ -10,5 +10,8 @@ setup(
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
     ],
-    entry_points={"console_scripts": ["policy_node = labvla_policy.nodes.policy_node:main"]},
+    entry_points={
+        "console_scripts": ["policy_node = labvla_policy.nodes.policy_node:main"],
+        "labvla.engines": ["replay = labvla_policy.engines.replay:ReplayEngine"],
+    },
 )

@@ -10,5 +10,8 @@ setup(
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
     ],
-    entry_points={"console_scripts": ["joint_source = labvla_sim.nodes.joint_source:main"]},
+    entry_points={
+        "console_scripts": ["sim_node = labvla_sim.nodes.sim_node:main"],
+        "labvla.engines": ["expert = labvla_sim.nodes.expert_engine:ExpertEngine"],
+    },
 )

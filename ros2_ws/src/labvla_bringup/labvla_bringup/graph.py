@@ -70,6 +70,11 @@ class Graph:
             self._executor.spin_once(timeout_sec=0.05)
         return True
 
+    def spin_for(self, seconds: float) -> None:
+        """Spin for a while."""
+        end = time.monotonic() + seconds
+        self.spin_until(lambda: time.monotonic() >= end, seconds + 1.0)
+
     def call(self, service_type: Any, name: str, request: Any, timeout: float = 5.0) -> Any:
         """Call a service and return its response."""
         client = self.node.create_client(service_type, name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -18,8 +18,15 @@ from labvla_policy.runtime.cell import Cell
 Parameter = bool | int | float | str
 Robot = Literal["sim", "hardware"]
 
-ENGINES = ("replay",)
 POLICY_STATUS = "labvla/status"
+SIMULATED_ARMS = ("fr3",)
+
+# Engines that bench mode offers, each with what it needs.
+_OPTIONS: Mapping[str, Callable[[], dict[str, str]]] = {
+    "expert": dict,
+    "replay": lambda: {"recording": str(resources.config("replays/nod.csv"))},
+}
+ENGINES = tuple(_OPTIONS)
 
 
 class StackError(ValueError):
@@ -78,13 +85,16 @@ class Stack:
 
 
 def describe(
-    cell: Cell, robot: Robot = "sim", engine: str = "replay", namespace: str = ""
+    cell: Cell, robot: Robot = "sim", engine: str = "expert", namespace: str = ""
 ) -> Stack:
     """Describe the processes of a cell."""
     if robot == "hardware":
         raise StackError(
             "robot mode is not part of this version; the cell can be run in bench mode (robot=sim)"
         )
+    unknown = sorted({arm.kind for arm in cell.arms} - set(SIMULATED_ARMS))
+    if unknown:
+        raise StackError(f"{cell.name}: the arm {unknown[0]} cannot be simulated in this version")
     if engine not in ENGINES:
         raise StackError(f"engine: expected one of {', '.join(ENGINES)}, got {engine!r}")
     if namespace and not namespace.startswith("/"):
@@ -94,17 +104,17 @@ def describe(
         engine=engine,
         robot=robot,
         namespace=namespace,
-        processes=(_joint_source(cell), _policy(cell, engine)),
+        processes=(_sim(cell), _policy(cell, engine)),
     )
 
 
-def _joint_source(cell: Cell) -> Process:
+def _sim(cell: Cell) -> Process:
     return Process(
-        name="joint_source",
+        name="sim",
         package="labvla_sim",
-        executable="joint_source",
+        executable="sim_node",
         parameters={"cell": cell.origin.file},
-        ready=Ready(publishers=(cell.joint_states.topic,)),
+        ready=Ready(publishers=(cell.joint_states.topic,), services=("sim/reset",)),
     )
 
 
@@ -116,7 +126,8 @@ def _policy(cell: Cell, engine: str) -> Process:
         parameters={
             "cell": cell.origin.file,
             "engine": engine,
-            "recording": str(resources.config("replays/nod.csv")),
+            "engine_options": json.dumps(_OPTIONS[engine]()),
+            "use_sim_time": True,
         },
         ready=Ready(publishers=(POLICY_STATUS,), services=("labvla/set_instruction",)),
         restart=Restart.ON_FAILURE,

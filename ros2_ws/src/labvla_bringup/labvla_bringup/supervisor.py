@@ -62,7 +62,7 @@ def new_log_dir(root: Path) -> Path:
 class Supervisor:
     """Starts the processes in order, watches and restarts them, leaves no orphan."""
 
-    def __init__(self, stack: Stack, log_root: Path, printer: LogPrinter) -> None:
+    def __init__(self, stack: Stack, log_dir: Path, printer: LogPrinter) -> None:
         other = registry.current()
         if other is not None:
             raise SupervisorError(
@@ -71,7 +71,7 @@ class Supervisor:
             )
         self._stack = stack
         self._printer = printer
-        self._log_dir = new_log_dir(log_root)
+        self._log_dir = log_dir
         self._members = []
         for description in stack.processes:
             command = [str(executable_path(description))]

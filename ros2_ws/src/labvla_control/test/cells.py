@@ -6,6 +6,7 @@ import copy
 from typing import Any
 
 import numpy as np
+
 from labvla_control import Config, config_from_dict
 
 # lower, upper, velocity, torque, stiffness, effective inertia,

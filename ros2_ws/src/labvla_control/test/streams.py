@@ -7,8 +7,9 @@ from itertools import pairwise
 
 import numpy as np
 from hypothesis import strategies as st
-from labvla_control import Chunk, Config, Controller, Event, EventKind, Mode, Refusal, Trace
 from numpy.typing import NDArray
+
+from labvla_control import Chunk, Config, Controller, Event, EventKind, Mode, Refusal, Trace
 
 ROW = 1.0 / 30.0
 KINDS = ("smooth", "noisy", "too_fast", "outside", "constant", "step", "nan", "short")

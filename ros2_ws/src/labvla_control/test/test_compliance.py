@@ -5,8 +5,9 @@ from __future__ import annotations
 import cells
 import numpy as np
 import pytest
-from labvla_control import Chunk, Config, Controller, JointPlant, ServoArm, ServoPlant, TorquePlant
 from numpy.typing import NDArray
+
+from labvla_control import Chunk, Config, Controller, JointPlant, ServoArm, ServoPlant, TorquePlant
 
 ROW = 1.0 / 30.0
 INERTIA = np.array(

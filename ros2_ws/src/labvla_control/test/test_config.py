@@ -5,6 +5,7 @@ from __future__ import annotations
 import cells
 import numpy as np
 import pytest
+
 from labvla_control import Config, Controller, config_from_dict
 
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from labvla_control import Chunk, Trace, simulate
 from numpy.typing import NDArray
 from streams import assert_inside_limits, limits_of
+
+from labvla_control import Chunk, Trace, simulate
 
 CONFIG = cells.fr3_position()
 HOME = cells.FR3_HOME

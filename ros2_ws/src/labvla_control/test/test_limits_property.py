@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from labvla_control import Config, simulate
 from streams import (
     StreamSpec,
     assert_inside_limits,
@@ -16,6 +15,8 @@ from streams import (
     deliveries,
     streams,
 )
+
+from labvla_control import Config, simulate
 
 ROBOTS: dict[str, tuple[Config, np.ndarray]] = {
     "fr3": (cells.fr3_position(), cells.FR3_HOME),

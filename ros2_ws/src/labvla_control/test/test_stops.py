@@ -5,6 +5,8 @@ from __future__ import annotations
 import cells
 import numpy as np
 import pytest
+from streams import assert_inside_limits, assert_stops_end
+
 from labvla_control import (
     Chunk,
     Config,
@@ -16,7 +18,6 @@ from labvla_control import (
     Trace,
     simulate,
 )
-from streams import assert_inside_limits, assert_stops_end
 
 CONFIG = cells.fr3_position()
 HOME = cells.FR3_HOME

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from labvla_control import Chunk, Controller, Refusal, simulate
 
 CONFIG = cells.fr3_position()

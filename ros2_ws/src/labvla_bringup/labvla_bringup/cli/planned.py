@@ -22,7 +22,6 @@ PLANNED = {
     "shot": "take pictures of the simulated cell",
     "train": "train a policy",
     "eval": "judge a policy",
-    "bench": "measure: control, model, node, data, sim",
     "campaign": "inject faults and check the promises",
     "monitor": "show the cell in a web browser",
 }

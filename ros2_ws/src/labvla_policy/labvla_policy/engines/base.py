@@ -22,5 +22,9 @@ class Engine(Protocol):
         ...
 
     def infer(self, observation: Observation) -> Prediction:
-        """Predict. Runs on a thread of its own, never in a ROS callback."""
+        """Predict. Runs in a process of its own, never in a ROS callback."""
+        ...
+
+    def close(self) -> None:
+        """Give back what the engine holds."""
         ...

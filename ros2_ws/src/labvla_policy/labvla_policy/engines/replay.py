@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from labvla_policy.engines.base import EngineError
-from labvla_policy.runtime.cell import Cell
+from labvla_policy.engines.spec import EngineSpec
+from labvla_policy.runtime.cell import load_cell
 from labvla_policy.runtime.types import Array, Observation, Prediction
 
 JOINT_COLUMNS = tuple(f"joint_{number}" for number in range(1, 8))
@@ -64,9 +65,11 @@ def _numbers(path: Path, lines: list[tuple[int, str]]) -> Iterator[list[float]]:
 class ReplayEngine:
     """Applies a recording to every arm of the cell, from wherever the arms are at the beginning."""
 
-    def __init__(self, cell: Cell, recording: Recording) -> None:
-        self._cell = cell
-        self._recording = recording
+    def __init__(self, spec: EngineSpec) -> None:
+        self._cell = cell = load_cell(spec.cell)
+        if "recording" not in spec.options:
+            raise EngineError("replay: expected the option recording, the file of a motion")
+        self._recording = Recording(Path(spec.options["recording"]))
         self._dt = 1.0 / cell.policy.row_rate
         self._row_offset = cell.policy.row_offset
         self._start: Observation | None = None
@@ -98,3 +101,6 @@ class ReplayEngine:
             gripper_names=tuple(arm.gripper_name for arm in self._cell.arms),
             gripper_targets=np.stack(grippers, axis=1),
         )
+
+    def close(self) -> None:
+        """Give back nothing: a recording is just numbers."""

@@ -1,126 +1,232 @@
-"""The policy node: joint states in, action chunks out, instructions over a service."""
+"""The policy node: cameras and joint states in, checked action chunks out.
+
+A lifecycle node: configuring validates everything and starts to load the engine on a thread,
+activating is refused until it is ready. Translation only; the work is done by PolicyLoop.
+"""
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections import deque
 
-import rclpy
-from builtin_interfaces.msg import Time
-from rclpy.executors import ExternalShutdownException
-from rclpy.node import Node
-from rclpy.service import Service
-from rclpy.signals import SignalHandlerOptions
-from sensor_msgs.msg import JointState
+import numpy as np
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
+from rclpy.clock import Clock, ClockType
+from rclpy.executors import MultiThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
 from std_srvs.srv import Trigger
 
-from labvla_msgs.msg import ActionChunk, PolicyStatus, SafetyEvent
+from labvla_msgs.msg import (
+    ActionChunk,
+    CameraHealth,
+    CameraStamp,
+    ControllerState,
+    ObservationUsed,
+    PolicyStatus,
+)
 from labvla_msgs.srv import SetInstruction
-from labvla_policy.engines.base import Engine, EngineError
-from labvla_policy.engines.replay import Recording, ReplayEngine
-from labvla_policy.nodes import qos
+from labvla_policy.engines.host import EngineHost
+from labvla_policy.engines.spec import EngineSpec
+from labvla_policy.nodes import qos, run
+from labvla_policy.nodes.events import Events
+from labvla_policy.nodes.inputs import Inputs
+from labvla_policy.nodes.loop import Chunk, PolicyLoop, Reference
 from labvla_policy.nodes.parameters import Number, ParameterError, Text
+from labvla_policy.nodes.rates import Rate
 from labvla_policy.nodes.stamps import to_ns, to_stamp
+from labvla_policy.runtime.arbiter import Arbiter
 from labvla_policy.runtime.cell import Cell, CellError, load_cell
+from labvla_policy.runtime.gate.gate import Gate
 from labvla_policy.runtime.instruction import InstructionRefused, normalise
-from labvla_policy.runtime.joint_sample import select_positions
-from labvla_policy.runtime.refusal import Refused
-from labvla_policy.runtime.types import Observation, Prediction
+from labvla_policy.runtime.observation.assembler import Assembler
+from labvla_policy.runtime.scheduling.scheduler import Scheduler, SchedulerSettings
+from labvla_policy.runtime.types import NANOSECONDS, Array
 
 CELL = Text("cell", "name or file of the cell that is driven")
-ENGINE = Text("engine", "what answers observations", "replay", ("replay",))
-RECORDING = Text("recording", "motion that the replay engine plays")
-PERIOD = Number("chunk_period", "seconds between two chunks", 0.5, 0.05, 2.0)
+ENGINE = Text("engine", "what answers observations")
+OPTIONS = Text("engine_options", "what the engine needs, as a JSON object", "{}")
+MODES = ("sync", "async", "ensemble")
+SCHEDULING = Text("scheduling", "how predictions follow each other", "async", MODES)
+ROWS = Number("execute_rows", "rows of a prediction after which the next takes over", 15, 1, 1000)
+TIMEOUT = Number("engine_timeout", "s that the engine may take for an answer", 2.0, 0.05, 60.0)
+LOADING = Number("load_timeout", "s that the engine may take to load and warm up", 120.0, 1, 3600)
 
 STATUS_PERIOD = 0.2  # s
+STALE_REFERENCE = NANOSECONDS // 4
+REFERENCES = 50  # a second of the controller's states
 
 
-class PolicyNode(Node):  # type: ignore[misc]  # rclpy has no types
-    """Asks the engine for a plan whenever an instruction is set."""
+class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
+    """ROS face of the policy loop."""
 
     def __init__(self) -> None:
         super().__init__("policy")
-        self._cell: Cell = load_cell(CELL.read(self))
-        ENGINE.read(self)
-        recording = Recording(Path(RECORDING.read(self)))
-        self._engine: Engine = ReplayEngine(self._cell, recording)
-        self._period = PERIOD.read(self)
+        self.cell: Cell = load_cell(CELL.read(self))
+        options = json.loads(OPTIONS.read(self))
+        self._engine = ENGINE.read(self)
+        spec = EngineSpec(self._engine, self.cell.origin.file, options)
+        self._mode = SCHEDULING.read(self)
+        settings = SchedulerSettings(mode=self._mode, execute_rows=int(ROWS.read(self)))  # type: ignore[arg-type]
+        contract = self.cell.policy
 
-        self._lock = threading.Condition()
-        self._newest: JointState | None = None
-        self._state = PolicyStatus.ACTIVE
-        self._instruction = ""
-        self._begun = False
-        self._ending = False
+        self._streams = MutuallyExclusiveCallbackGroup()
+        self._requests = ReentrantCallbackGroup()
+        self._inputs = Inputs(self, self.cell, self._streams)
+        self._events = Events(self)
+        self._arbiter = Arbiter()
+        self._scheduler = Scheduler(settings, contract.row_rate, contract.row_offset)
+        self._loop = PolicyLoop(
+            cell=self.cell,
+            host=EngineHost(spec),
+            assembler=Assembler(self.cell, self._inputs.states, self._inputs.cameras),
+            scheduler=self._scheduler,
+            gate=Gate(self.cell),
+            arbiter=self._arbiter,
+            events=self._events,
+            clock=self.now,
+            reference=self._newest_reference,
+            reference_at=self._reference_at,
+            publish=self._publish_chunk,
+            timeout=TIMEOUT.read(self),
+            load_timeout=LOADING.read(self),
+        )
+        self._state = PolicyStatus.UNCONFIGURED
+        self._lock = threading.Lock()
+        self._ended = False
+        self._references: deque[tuple[int, Reference]] = deque(maxlen=REFERENCES)
         self._session = time.time_ns()
         self._sequence = 0
-        self._refused = 0
-        self._events = 0
+        self._chunk_rate = Rate()
+        self._make_topics()
+        self._make_services()
 
+    def _make_topics(self) -> None:
         self._chunks = self.create_publisher(ActionChunk, "labvla/action_chunk", qos.RELIABLE)
+        self._used = self.create_publisher(ObservationUsed, "labvla/observation_used", qos.RELIABLE)
         self._statuses = self.create_publisher(PolicyStatus, "labvla/status", qos.RELIABLE)
-        self._safety = self.create_publisher(SafetyEvent, "labvla/events", qos.RELIABLE)
         self.create_subscription(
-            JointState, self._cell.joint_states.topic, self._on_joint_state, qos.JOINT_STATES
+            ControllerState,
+            f"{self.cell.controller.name}/state",
+            self._on_controller_state,
+            qos.RELIABLE,
+            callback_group=self._streams,
         )
-        self.create_service(SetInstruction, "labvla/set_instruction", self._on_instruction)
-        self._triggers = [
-            self._trigger("pause", self._pause),
-            self._trigger("resume", self._resume),
-            self._trigger("stop", self._stop),
-            self._trigger("reset_stop", self._reset_stop),
-            self._trigger("recover", self._reset_stop),
-        ]
-        self.create_timer(STATUS_PERIOD, self._publish_status)
-        self._worker = threading.Thread(target=self._work, name="inference")
-        self._worker.start()
-        self.get_logger().info(f"drives {self._cell.name} with {self._engine.policy}")
+        # On a clock that always runs: a paused simulation is a state to be told, too.
+        self.create_timer(
+            STATUS_PERIOD, self._publish_status, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
 
-    def _trigger(self, name: str, action: Callable[[], tuple[bool, str]]) -> Service:
-        def answer(_request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-            with self._lock:
-                response.success, response.message = action()
-                self._lock.notify_all()
-            self._publish_status()
-            return response
+    def _make_services(self) -> None:
+        self.create_service(
+            SetInstruction,
+            "labvla/set_instruction",
+            self._on_instruction,
+            callback_group=self._requests,
+        )
+        self._controller = {
+            verb: self.create_client(Trigger, f"{self.cell.controller.name}/{verb}")
+            for verb in ("stop", "reset_stop", "pause", "resume")
+        }
+        for name, action in (
+            ("pause", self._pause),
+            ("resume", self._resume),
+            ("stop", self._stop),
+            ("reset_stop", self._reset_stop),
+            ("recover", self._reset_stop),
+        ):
+            self.create_service(
+                Trigger,
+                f"labvla/{name}",
+                lambda _, response, action=action: self._answer(action, response),
+                callback_group=self._requests,
+            )
 
-        return self.create_service(Trigger, f"labvla/{name}", answer)
+    # Life cycle
+
+    def on_configure(self, state: State) -> TransitionCallbackReturn:
+        """Start to load the engine; everything else was validated by the constructor."""
+        self._state = PolicyStatus.LOADING
+        if not self._loop.is_alive():
+            self._loop.start()
+        self.get_logger().info(f"drives {self.cell.name} with the engine {self._engine}")
+        return super().on_configure(state)
+
+    def on_activate(self, state: State) -> TransitionCallbackReturn:
+        """Become active if the engine is ready."""
+        if not self._loop.ready.is_set():
+            self.get_logger().error(f"not yet: {self._loop.fault or 'the engine is loading'}")
+            return TransitionCallbackReturn.FAILURE
+        self._state = PolicyStatus.ACTIVE
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: State) -> TransitionCallbackReturn:
+        """Send nothing more."""
+        self._loop.halt()
+        self._state = PolicyStatus.READY
+        return super().on_deactivate(state)
+
+    def start_by_itself(self) -> None:
+        """Configure now and activate as soon as the engine is ready (no life-cycle manager)."""
+        self.trigger_configure()
+        self._loop.ready.wait()
+        if not self._ended:
+            self.trigger_activate()
+
+    # Requests
+
+    def _answer(self, action, response: Trigger.Response) -> Trigger.Response:  # type: ignore[no-untyped-def]  # noqa: ANN001
+        with self._lock:
+            response.success, response.message = action()
+        self._publish_status()
+        return response
+
+    def _ask_controller(self, verb: str) -> str:
+        client = self._controller[verb]
+        if not client.service_is_ready():
+            return f"; no controller offers {client.srv_name}"
+        client.call_async(Trigger.Request())
+        return ""
 
     def _pause(self) -> tuple[bool, str]:
         if self._state != PolicyStatus.ACTIVE:
             return False, "only an active policy can be paused"
+        self._loop.halt(keep_instruction=True)
         self._state = PolicyStatus.PAUSED
-        return True, "paused"
+        return True, f"paused{self._ask_controller('pause')}"
 
     def _resume(self) -> tuple[bool, str]:
         if self._state != PolicyStatus.PAUSED:
             return False, "the policy is not paused"
         self._state = PolicyStatus.ACTIVE
-        self._begun = False
-        return True, "resumed"
+        missing = self._ask_controller("resume")
+        if self._loop.instruction:
+            self._loop.begin(self._loop.instruction)
+        return True, f"resumed{missing}"
 
     def _stop(self) -> tuple[bool, str]:
+        missing = self._ask_controller("stop")
+        self._arbiter.stop()
+        self._loop.halt()
         self._state = PolicyStatus.STOPPED
-        self._instruction = ""
-        return True, "stopped; `labvla recover` makes the cell ready again"
+        return True, f"stopped{missing}; `labvla recover` makes the cell ready again"
 
     def _reset_stop(self) -> tuple[bool, str]:
         if self._state != PolicyStatus.STOPPED:
             return True, "there was no stop to clear"
+        missing = self._ask_controller("reset_stop")
+        self._arbiter.reset_stop()
         self._state = PolicyStatus.ACTIVE
-        return True, "ready; the instruction has to be given again"
-
-    def _on_joint_state(self, message: JointState) -> None:
-        self._newest = message
+        return True, f"ready{missing}; the instruction has to be given again"
 
     def _on_instruction(
         self, request: SetInstruction.Request, response: SetInstruction.Response
     ) -> SetInstruction.Response:
-        response.accepted, response.message = self._take_instruction(request.instruction)
-        response.effective_instruction = self._instruction
+        with self._lock:
+            response.accepted, response.message = self._take_instruction(request.instruction)
+        response.effective_instruction = self._loop.instruction
         self._publish_status()
         return response
 
@@ -129,150 +235,160 @@ class PolicyNode(Node):  # type: ignore[misc]  # rclpy has no types
             instruction = normalise(text)
         except InstructionRefused as refusal:
             return False, str(refusal)
-        with self._lock:
-            if instruction and self._state == PolicyStatus.STOPPED:
-                return False, "the cell is stopped: `labvla recover` first"
-            self._instruction = instruction
-            self._begun = False
-            self._lock.notify_all()
-        return True, f"instruction: {instruction}" if instruction else "no instruction"
+        if not instruction:
+            self._loop.halt()
+            return True, "no instruction: the arm comes to a stop"
+        if self._state == PolicyStatus.STOPPED:
+            return False, "the cell is stopped: `labvla recover` first"
+        if self._state != PolicyStatus.ACTIVE:
+            return False, f"the policy is not active: {self._loop.fault or 'the engine is loading'}"
+        refusal_or_none = self._loop.begin(instruction)
+        if refusal_or_none is not None:
+            return False, refusal_or_none.detail
+        return True, f"instruction: {instruction}"
 
-    def _work(self) -> None:
-        while self._wait_for_work():
-            begin = time.monotonic()
-            try:
-                self._infer_once(begin)
-            except Refused as refused:
-                self._refused += 1
-                refusal = refused.refusal
-                self._publish_event(refusal.source, refusal.reason, refusal.detail, refusal.subject)
-            with self._lock:
-                rest = self._period - (time.monotonic() - begin)
-                self._lock.wait_for(lambda: self._ending, timeout=max(rest, 0.0))
+    # Streams
 
-    def _wait_for_work(self) -> bool:
-        """Wait until there is something to do; False when the node ends."""
+    def now(self) -> int:
+        """Return the time of the stamps in ns."""
+        return int(self.get_clock().now().nanoseconds)
 
-        def ready() -> bool:
-            active = self._state == PolicyStatus.ACTIVE and bool(self._instruction)
-            return self._ending or (active and self._newest is not None)
-
-        with self._lock:
-            while not self._lock.wait_for(ready, timeout=0.05):
-                pass
-            return not self._ending
-
-    def _infer_once(self, begin: float) -> None:
-        with self._lock:
-            observation = self._observe()
-            first, self._begun = not self._begun, True
-        if first:
-            self._engine.begin(observation)
-        prediction = self._engine.infer(observation)
-        latency = time.monotonic() - begin
-        with self._lock:
-            if self._state != PolicyStatus.ACTIVE or self._instruction != observation.instruction:
-                return  # what was asked for changed while the engine worked
-            self._sequence += 1
-            self._chunks.publish(self._to_message(observation, prediction, latency))
-
-    def _observe(self) -> Observation:
-        state = self._newest
-        assert state is not None
-        positions = select_positions(state.name, state.position, self._cell.joints)
-        return Observation(
-            stamp=to_ns(state.header.stamp),
-            joint_names=self._cell.joints,
-            positions=positions,
-            instruction=self._instruction,
+    def _on_controller_state(self, message: ControllerState) -> None:
+        order = [message.joint_names.index(joint) for joint in self.cell.joints]
+        reference = Reference(
+            np.asarray(message.reference_positions)[order],
+            np.asarray(message.reference_velocities)[order],
+            round(message.plan_remaining * NANOSECONDS),
         )
+        self._references.append((to_ns(message.stamp), reference))
 
-    def _to_message(
-        self, observation: Observation, prediction: Prediction, latency: float
-    ) -> ActionChunk:
-        return ActionChunk(
-            observation_stamp=to_stamp(observation.stamp),
-            plan_start=to_stamp(prediction.plan_start),
-            dt=prediction.dt,
-            session=self._session,
-            sequence=self._sequence,
-            rows=len(prediction.joint_targets),
-            joint_names=prediction.joint_names,
-            joint_targets=prediction.joint_targets.ravel(),
-            gripper_names=prediction.gripper_names,
-            gripper_targets=prediction.gripper_targets.ravel(),
-            inference_latency=latency,
-            policy=self._engine.policy,
-            instruction=observation.instruction,
-            contract_hash=self._cell.contract_hash,
-        )
+    def _newest_reference(self) -> Reference | None:
+        known = tuple(self._references)
+        if not known or self.now() - known[-1][0] > STALE_REFERENCE:
+            return None
+        return known[-1][1]
 
-    def _now(self) -> Time:
-        return self.get_clock().now().to_msg()
+    def _reference_at(self, stamp: int) -> Array | None:
+        known = tuple(self._references)
+        if not known:
+            return None
+        return min(known, key=lambda entry: abs(entry[0] - stamp))[1].positions
 
-    def _publish_event(self, source: str, reason: str, detail: str, joint: str) -> None:
-        self._events += 1
-        self._safety.publish(
-            SafetyEvent(
-                stamp=self._now(),
-                severity=SafetyEvent.REFUSED,
-                source=source,
-                reason=reason,
-                detail=detail,
-                joint=joint,
-                value=float("nan"),
-                limit=float("nan"),
+    def _publish_chunk(self, chunk: Chunk) -> None:
+        plan, observation = chunk.plan, chunk.observation
+        self._sequence += 1
+        stamps = [
+            CameraStamp(camera=frame.camera, stamp=to_stamp(frame.stamp))
+            for frame in observation.camera_stamps
+        ]
+        self._chunks.publish(
+            ActionChunk(
+                observation_stamp=to_stamp(observation.stamp),
+                camera_stamps=stamps,
+                plan_start=to_stamp(plan.plan_start),
+                dt=plan.dt,
+                session=self._session,
                 sequence=self._sequence,
-                count=1,
+                rows=plan.rows,
+                joint_names=plan.joint_names,
+                joint_targets=plan.joint_targets.ravel(),
+                gripper_names=plan.gripper_names,
+                gripper_targets=plan.gripper_targets.ravel(),
+                committed_prefix=chunk.prefix_rows,
+                inference_latency=chunk.latency,
+                policy=self._loop.policy,
+                instruction=observation.instruction,
+                contract_hash=self.cell.contract_hash,
             )
         )
+        self._used.publish(
+            ObservationUsed(
+                session=self._session,
+                sequence=self._sequence,
+                state_stamp=to_stamp(observation.stamp),
+                camera_stamps=stamps,
+                skew=observation.skew * 1e-9,
+                age=observation.age * 1e-9,
+                joint_names=observation.joint_names,
+                joint_positions=observation.positions,
+                instruction=observation.instruction,
+                hash=np.frombuffer(observation.hash, np.uint8),
+            )
+        )
+        self._chunk_rate.count(time.monotonic())
 
     def _publish_status(self) -> None:
-        unknown = float("nan")
+        loop, now, t = self._loop, time.monotonic(), self.now()
+        state = self._state
+        if state == PolicyStatus.ACTIVE and not loop.ready.is_set():
+            state = PolicyStatus.FAULT
+        owner = self._arbiter.owner(t)
+        last = loop.last
         self._statuses.publish(
             PolicyStatus(
-                stamp=self._now(),
-                state=self._state,
-                cell=self._cell.name,
-                cell_hash=self._cell.hash,
-                engine="replay",
-                policy=self._engine.policy,
-                contract_hash=self._cell.contract_hash,
-                instruction=self._instruction,
-                motion_owner="policy" if self._instruction else "none",
-                scheduling="async",
-                latency_p50=unknown,
-                latency_p99=unknown,
-                skew=unknown,
-                observation_age=unknown,
+                stamp=to_stamp(t),
+                state=state,
+                message=loop.fault,
+                cell=self.cell.name,
+                cell_hash=self.cell.hash,
+                engine=self._engine,
+                policy=loop.policy,
+                contract_hash=self.cell.contract_hash,
+                instruction=loop.instruction,
+                motion_owner=owner.label if owner else "none",
+                scheduling=self._scheduler.mode,
+                chunk_rate=self._chunk_rate.per_second(now),
+                latency_p50=loop.latency.quantile(0.5),
+                latency_p99=loop.latency.quantile(0.99),
+                delay_rows=self._scheduler.delay_rows,
+                skew=last.skew * 1e-9 if last else float("nan"),
+                observation_age=last.age * 1e-9 if last else float("nan"),
+                joint_state_rate=self._stream_rate(self.cell.joint_states.topic, t),
+                cameras=[self._health(camera.name, t) for camera in self.cell.policy_cameras],
                 chunks_published=self._sequence,
-                observations_refused=self._refused,
-                events=self._events,
+                observations_refused=loop.observations_refused,
+                predictions_refused=loop.predictions_refused,
+                events=sum(self._events.counts.values()),
             )
+        )
+
+    def _stream_rate(self, topic: str, t: int) -> float:
+        return _rate([sample.stamp for sample in self._inputs.states[topic].samples], t)
+
+    def _health(self, camera: str, t: int) -> CameraHealth:
+        ring = self._inputs.cameras[camera]
+        counts, newest = ring.counts, ring.newest
+        return CameraHealth(
+            camera=camera,
+            rate=_rate([sample.stamp for sample in ring.samples], t),
+            age=(t - newest.stamp) * 1e-9 if newest else float("nan"),
+            received=counts.received,
+            lost=counts.lost,
+            refused=sum(counts.refused.values()),
         )
 
     def end(self) -> None:
-        """Stop the worker."""
-        with self._lock:
-            self._ending = True
-            self._lock.notify_all()
-        self._worker.join()
+        """End the loop and the engine."""
+        self._ended = True
+        self._loop.ready.set()  # whoever waits for it need not any more
+        self._loop.end()
+
+
+def _rate(stamps: list[int], t: int) -> float:
+    """Return the rate of what a ring holds; 0 when its newest is old."""
+    if len(stamps) < 2 or t - stamps[-1] > NANOSECONDS:
+        return 0.0
+    return (len(stamps) - 1) * NANOSECONDS / (stamps[-1] - stamps[0])
 
 
 def main() -> int:
     """Run the node until it is interrupted."""
-    rclpy.init(signal_handler_options=SignalHandlerOptions.ALL)
+    run.start()
     try:
         node = PolicyNode()
-    except (CellError, EngineError, ParameterError) as error:
+    except (CellError, ParameterError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    try:
-        rclpy.spin(node)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        node.end()
-        node.destroy_node()
-        rclpy.try_shutdown()
+    threading.Thread(target=node.start_by_itself, daemon=True).start()
+    run.until_signalled(node, MultiThreadedExecutor(num_threads=3))
     return 0

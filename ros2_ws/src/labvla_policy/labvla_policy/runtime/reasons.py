@@ -116,6 +116,23 @@ REASONS: dict[str, Reason] = {
     **_group(
         "engine",
         {
+            "engine_not_ready": (
+                "the engine could not be loaded, or took too long for it",
+                "its own message says why; the node tries again every second",
+            ),
+            "engine_gone": (
+                "the engine's process ended",
+                "read its output; the node starts it again by itself",
+            ),
+            "engine_hung": (
+                "no answer within the time that the engine has",
+                "the node starts it again; if it comes back often, raise `engine_timeout`",
+            ),
+            "engine_error": ("the engine says that it cannot answer", "its own message says why"),
+            "engine_answer": (
+                "the engine's process answered something that is no prediction",
+                "an engine that does not keep to the interface",
+            ),
             "error_reply": (
                 "the server answered with an error instead of rows",
                 "read the server's log; an overload passes by itself",

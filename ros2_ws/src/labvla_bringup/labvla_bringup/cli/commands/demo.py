@@ -1,4 +1,4 @@
-"""`labvla demo CELL`: bring a cell up, give it work, check what it did."""
+"""`labvla demo [CELL]`: bring a cell up, give it work, check what it did."""
 
 from __future__ import annotations
 
@@ -6,27 +6,43 @@ import argparse
 import subprocess
 import sys
 import time
-
-import numpy as np
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
 
 from labvla_bringup import registry
 from labvla_bringup.cli.common import add_json, cell_from
 from labvla_bringup.cli.errors import ExitCode, Refusal
 from labvla_bringup.console import print_json, print_table
+from labvla_bringup.film import Film
 from labvla_bringup.graph import Graph, GraphError
-from labvla_msgs.msg import ActionChunk
-from labvla_msgs.srv import SetInstruction
-from labvla_policy.nodes import qos
+from labvla_bringup.stack import ENGINES
+from labvla_bringup.watch import Watch
+from labvla_msgs.srv import JudgeScene, ResetScene, SetInstruction
 
-START_TIMEOUT = 60.0  # s
-WORK = 4.0  # s of motion that are watched
-INSTRUCTION = "nod to the people in the lab"
-ENOUGH_CHUNKS = 4
+START_TIMEOUT = 90.0  # s
+TIME_LIMIT = 25.0  # s of simulated time for each instruction
+ACTIVE_TIMEOUT = 60.0  # s for the engine to be ready
+TASKS = ("pick", "press")
+FILMED = "front"
+
+
+@dataclass(frozen=True)
+class Episode:
+    """How one instruction went."""
+
+    instruction: str
+    success: bool
+    seconds: float  # simulated
+    missing: str  # what the judge did not see; empty on success
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("cell", metavar="CELL", nargs="?", default="franka", help="(%(default)s)")
+    parser.add_argument("--engine", choices=ENGINES[:1], default=ENGINES[0], help="what answers")
+    parser.add_argument("--seed", type=int, default=1, help="of the scenes (%(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for the film")
     add_json(parser)
 
 
@@ -35,26 +51,66 @@ def run(arguments: argparse.Namespace) -> int:
     cell = cell_from(arguments.cell)
     if registry.current() is not None:
         raise Refusal("a stack is up already; first: labvla down")
+    folder = arguments.out / datetime.now().strftime("%Y%m%d-%H%M%S")
+    folder.mkdir(parents=True)
     output = sys.stderr if arguments.json else sys.stdout
-    up = subprocess.Popen(
-        [sys.executable, "-m", "labvla_bringup.cli", "up", cell.origin.file], stdout=output
-    )
+    command = [sys.executable, "-m", "labvla_bringup.cli", "up", cell.origin.file]
+    up = subprocess.Popen([*command, "--engine", arguments.engine], stdout=output)
     try:
         _wait_until_up(up)
         with Graph() as graph:
-            chunks = _watch(graph)
+            watch = Watch(graph)
+            topic = next(camera.topic for camera in cell.cameras if camera.name == FILMED)
+            film = Film(graph, f"{topic}/compressed", folder / f"{cell.name}.mp4")
+            episodes = [_work(graph, task, arguments.seed) for task in TASKS]
+            graph.trigger("labvla/stop")
+            film.close()
     except GraphError as error:
         raise Refusal(str(error)) from None
     finally:
         up.terminate()
         code = up.wait()
-    claims = _claims(chunks, cell.contract_hash, code)
+    claims = {
+        **{f"{episode.instruction}: done": episode.success for episode in episodes},
+        "no chunk was lost on the way": watch.chunks_lost == 0,
+        "every chunk was accepted by the controller": watch.controller_refused == 0,
+        "a film was written": film.frames > 0,
+        "the stack went down cleanly": code == 0,
+    }
     if arguments.json:
-        print_json({"ok": all(claims.values()), "chunks": len(chunks), "claims": claims})
+        print_json(
+            {
+                "ok": all(claims.values()),
+                "claims": claims,
+                "episodes": [asdict(episode) for episode in episodes],
+                "figures": watch.figures(),
+                "film": str(film.path),
+            }
+        )
     else:
-        rows = [[claim, "yes" if held else "NO"] for claim, held in claims.items()]
-        print_table(f"{cell.name}: {len(chunks)} chunks", ["claim", "held"], rows)
+        _show(cell.name, arguments.engine, episodes, watch, claims, film)
     return ExitCode.DONE if all(claims.values()) else ExitCode.NO
+
+
+def _show(
+    cell: str,
+    engine: str,
+    episodes: list[Episode],
+    watch: Watch,
+    claims: dict[str, bool],
+    film: Film,
+) -> None:
+    rows = [
+        [e.instruction, "success" if e.success else f"not done: {e.missing}", f"{e.seconds:.1f} s"]
+        for e in episodes
+    ]
+    print_table(f"{cell}, engine {engine}", ["instruction", "judge", "time"], rows)
+    print_table("measured", ["what", "value"], [list(pair) for pair in watch.figures().items()])
+    rows = [[claim, "yes" if held else "NO"] for claim, held in claims.items()]
+    print_table("claims", ["claim", "held"], rows)
+    if engine == "expert":
+        print("The expert reads the simulation's true state; no learned policy was used.")
+    print(f"film: {film.path} ({film.frames} frames)")
 
 
 def _wait_until_up(up: subprocess.Popen[bytes]) -> None:
@@ -67,32 +123,30 @@ def _wait_until_up(up: subprocess.Popen[bytes]) -> None:
     raise Refusal("the stack did not come up; its output is above")
 
 
-def _watch(graph: Graph) -> list[ActionChunk]:
-    chunks: list[ActionChunk] = []
-    graph.node.create_subscription(ActionChunk, "labvla/action_chunk", chunks.append, qos.RELIABLE)
-    request = SetInstruction.Request(instruction=INSTRUCTION)
-    answer = graph.call(SetInstruction, "labvla/set_instruction", request)
-    if not answer.accepted:
-        raise Refusal(answer.message)
-    end = time.monotonic() + WORK
-    graph.spin_until(lambda: time.monotonic() > end, WORK + 1.0)
-    graph.trigger("labvla/stop")
-    return chunks
+def _work(graph: Graph, task: str, seed: int) -> Episode:
+    """Put up a scene, give the instruction, wait for the judge."""
+    reset = ResetScene.Request(task=task, seed=seed, variation="id")
+    scene = _insist(graph, ResetScene, "sim/reset", reset)
+    say = SetInstruction.Request(instruction=scene.instruction)
+    _insist(graph, SetInstruction, "labvla/set_instruction", say)
+    print(f'"{scene.instruction}" …', file=sys.stderr)
+    while True:
+        graph.spin_for(0.25)
+        verdict = graph.call(JudgeScene, "sim/judge", JudgeScene.Request())
+        if verdict.success or verdict.elapsed > TIME_LIMIT:
+            break
+    graph.call(SetInstruction, "labvla/set_instruction", SetInstruction.Request(instruction=""))
+    graph.spin_for(1.0)
+    return Episode(scene.instruction, verdict.success, verdict.elapsed, verdict.reason)
 
 
-def _claims(chunks: list[ActionChunk], contract: str, exit_code: int) -> dict[str, bool]:
-    sequence = [chunk.sequence for chunk in chunks]
-    targets = [np.asarray(chunk.joint_targets) for chunk in chunks]
-    return {
-        f"at least {ENOUGH_CHUNKS} chunks arrived": len(chunks) >= ENOUGH_CHUNKS,
-        "none was lost": sequence == list(range(sequence[0], sequence[0] + len(chunks)))
-        if sequence
-        else False,
-        "every chunk is finite and has all rows": all(
-            np.all(np.isfinite(t)) and t.size == c.rows * len(c.joint_names)
-            for t, c in zip(targets, chunks, strict=True)
-        ),
-        "they carry the cell's contract": all(c.contract_hash == contract for c in chunks),
-        "the plan moves the arm": any(np.ptp(t) > 0.01 for t in targets),
-        "the stack went down cleanly": exit_code == 0,
-    }
+def _insist(graph: Graph, kind: type, name: str, request: object) -> object:
+    """Call a service that may refuse for as long as the engine loads or the arm comes to rest."""
+    deadline = time.monotonic() + ACTIVE_TIMEOUT
+    while True:
+        answer = graph.call(kind, name, request)
+        if answer.accepted:
+            return answer
+        if time.monotonic() > deadline:
+            raise Refusal(answer.message)
+        graph.spin_for(0.3)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from labvla_bringup.bench_cell import write_bench_cell
 from labvla_bringup.cli.common import cell_from
 from labvla_bringup.cli.errors import Refusal, UsageError
 from labvla_bringup.console import LogPrinter
 from labvla_bringup.stack import ENGINES, StackError, describe
-from labvla_bringup.supervisor import Supervisor, SupervisorError
+from labvla_bringup.supervisor import Supervisor, SupervisorError, new_log_dir
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,13 +26,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the stack until it is asked to stop."""
     cell = cell_from(arguments.cell)
+    log_dir = new_log_dir(arguments.logs)
     try:
+        cell = write_bench_cell(cell, log_dir)
         stack = describe(cell, engine=arguments.engine, namespace=arguments.namespace)
     except StackError as error:
         raise UsageError(str(error)) from None
     printer = LogPrinter([process.name for process in stack.processes])
     try:
-        Supervisor(stack, arguments.logs, printer).run()
+        Supervisor(stack, log_dir, printer).run()
     except SupervisorError as error:
         raise Refusal(str(error)) from None
     return 0

@@ -1,0 +1,1 @@
+"""`labvla bench control`: chunk streams through this controller and models of others."""

@@ -1,0 +1,41 @@
+"""The cell as bench mode runs it: the same cell with pictures and rates that two cores can bear.
+
+A lab's camera sends 640 x 480 at 30 Hz and its robot 1000 joint states a second. Drawing the former
+alone takes a core without a GPU, and Python cannot publish the latter. The policy resizes every
+picture to 224 x 224 anyway. The changed description is written beside the logs: every process reads
+it, so nobody disagrees about it, and a recording keeps its hash.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+
+from labvla_policy.runtime.cell import Cell, load_cell
+from labvla_policy.runtime.cell.hashing import normalised
+
+PICTURE = 224  # pixels, both ways
+STATE_RATE = 200.0  # Hz
+
+
+def write_bench_cell(cell: Cell, folder: Path) -> Cell:
+    """Write the cell for the bench into a folder and load it from there."""
+    cameras = tuple(
+        replace(camera, width=PICTURE, height=PICTURE, encoding="rgb8") for camera in cell.cameras
+    )
+    states = replace(cell.joint_states, rate=min(cell.joint_states.rate, STATE_RATE))
+    bench = replace(cell, cameras=cameras, joint_states=states)
+    path = folder / f"{cell.name}.yaml"
+    path.write_text(yaml.safe_dump(_plain(normalised(bench)), sort_keys=False))
+    return load_cell(path)
+
+
+def _plain(value: object) -> object:
+    """Return nested values without what the file format writes as the word `none`."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value

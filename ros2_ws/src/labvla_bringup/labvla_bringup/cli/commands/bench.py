@@ -1,0 +1,95 @@
+"""`labvla bench WHAT`: measurements, each with a result as JSON and, where it helps, a picture."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from labvla_bringup.cli.common import add_json
+from labvla_bringup.cli.errors import EnvironmentLack, ExitCode
+from labvla_bringup.console import print_json, print_table
+
+# They live beside ros2_ws: a robot needs no benchmarks, so they are not installed.
+_PACKAGE = "benchmarks"
+
+_PLANNED = {
+    "model": "latency and memory of the policy network",
+    "node": "overhead between camera, policy and controller",
+    "data": "throughput of recording and conversion",
+    "sim": "speed of the simulated cell",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parts = parser.add_subparsers(dest="part", metavar="WHAT", required=True)
+    summary = "chunk streams through this controller and models of others: jerk, lag, stops, cost"
+    control = parts.add_parser("control", help=summary, description=summary)
+    add_json(control)
+    control.add_argument(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        default=Path("out/bench"),
+        help="where result and picture go (default: %(default)s)",
+    )
+    control.add_argument("--quick", action="store_true", help="a few streams, in seconds")
+    for name, planned in _PLANNED.items():
+        part = parts.add_parser(
+            name, help=f"(not in this version) {planned}", description=f"{planned}: not there yet"
+        )
+        part.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run a benchmark; what it finds is a result, not an exit code."""
+    if arguments.part in _PLANNED:
+        raise EnvironmentLack(
+            f"labvla bench {arguments.part} ({_PLANNED[arguments.part]}) is planned but not part "
+            "of this version. docs/benchmarks.md lists what is there."
+        )
+    return _control(arguments)
+
+
+def _control(arguments: argparse.Namespace) -> int:
+    if shutil.which("c++") is None:
+        raise EnvironmentLack("the cost of a cycle is measured in C++: a compiler 'c++' is needed.")
+    benchmark, report = _load("control.run"), _load("control.report")
+    result = benchmark.run(arguments.out, arguments.quick, _tell)
+    if arguments.json:
+        print_json(report.rounded(result))
+        return ExitCode.DONE
+    for table in report.tables(result):
+        print_table(table.title, table.columns, table.cells)
+    print(f"result: {arguments.out / benchmark.RESULT}")
+    print(f"picture: {arguments.out / benchmark.PICTURE}")
+    return ExitCode.DONE
+
+
+def _load(module: str) -> Any:
+    root = next((p for p in Path(__file__).resolve().parents if (p / _PACKAGE).is_dir()), None)
+    if root is None:
+        raise EnvironmentLack(
+            f"the benchmarks are not installed with the packages: expected a folder {_PACKAGE}/ in "
+            "a checkout around this file. Run `make setup` and `labvla bench` in a checkout."
+        )
+    if str(root) not in sys.path:
+        sys.path.append(str(root))
+    try:
+        return importlib.import_module(f"{_PACKAGE}.{module}")
+    except ModuleNotFoundError as error:
+        raise EnvironmentLack(
+            f"the benchmark needs the Python package '{error.name}', which is not installed. "
+            "`make setup` installs all that the benchmarks need."
+        ) from error
+
+
+def _tell(text: str) -> None:
+    """Show progress where somebody watches; results go to standard output."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r{text} ")
+        sys.stderr.flush()

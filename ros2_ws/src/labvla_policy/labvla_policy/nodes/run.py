@@ -1,0 +1,48 @@
+"""Runs a node until a signal, then ends its threads before the middleware goes.
+
+rclpy's own handlers invalidate the context at once: threads that still publish would fail, and a
+process that ends without clean-up leaves its shared memory behind.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import Protocol
+
+import rclpy
+from rclpy.executors import Executor
+from rclpy.signals import SignalHandlerOptions
+
+_POLL = 0.1  # s
+
+
+class Ending(Protocol):
+    """A node with threads of its own."""
+
+    def end(self) -> None:
+        """End the threads."""
+        ...
+
+    def destroy_node(self) -> None:
+        """Give the node back."""
+        ...
+
+
+def start() -> None:
+    """Initialise ROS without its signal handlers."""
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+
+
+def until_signalled(node: Ending, executor: Executor) -> None:
+    """Spin until SIGINT or SIGTERM, then end everything in order."""
+    asked = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: asked.set())
+    executor.add_node(node)
+    while not asked.is_set():
+        executor.spin_once(timeout_sec=_POLL)
+    node.end()
+    executor.shutdown()
+    node.destroy_node()
+    rclpy.try_shutdown()

@@ -1,0 +1,112 @@
+"""Draws and publishes the cell's cameras from a thread of its own."""
+
+from __future__ import annotations
+
+import array
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from rclpy.node import Node
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
+
+from labvla_policy.nodes import qos
+from labvla_policy.nodes.stamps import to_stamp
+from labvla_sim.plant import CellRenderer
+from labvla_sim.plant.faults import CameraFaults, Frame
+
+if TYPE_CHECKING:
+    from labvla_policy.runtime.cell import Camera, Cell
+    from labvla_sim.plant.rendering import Image as Picture
+    from labvla_sim.plant.sim_cell import Snapshot
+
+_JPEG_QUALITY = 90
+_POLL = 0.002  # s
+
+
+class CameraPublisher:
+    """Raw pictures, JPEG and camera_info of one camera; what nobody listens to is not made."""
+
+    def __init__(self, node: Node, camera: Camera) -> None:
+        self._camera = camera
+        raw, beside = camera.topic, camera.topic.rpartition("/")[0]
+        self._raw = node.create_publisher(Image, raw, qos.IMAGES)
+        self._jpeg = node.create_publisher(CompressedImage, f"{raw}/compressed", qos.IMAGES)
+        self._info = node.create_publisher(CameraInfo, f"{beside}/camera_info", qos.IMAGES)
+
+    def publish(self, stamp: int, picture: Picture) -> None:
+        """Publish one frame."""
+        height, width = picture.shape[:2]
+        header = Header(stamp=to_stamp(stamp), frame_id=f"{self._camera.name}_optical_frame")
+        if self._raw.get_subscription_count():
+            message = Image(
+                header=header, height=height, width=width, encoding="rgb8", step=3 * width
+            )
+            message.data = array.array("B", picture.tobytes())
+            self._raw.publish(message)
+        if self._jpeg.get_subscription_count():
+            quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+            blue_first = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+            data = cv2.imencode(".jpg", blue_first, quality)[1].tobytes()
+            self._jpeg.publish(
+                CompressedImage(header=header, format="jpeg", data=array.array("B", data))
+            )
+        if self._info.get_subscription_count():
+            self._info.publish(self._intrinsics(header, width, height))
+
+    def _intrinsics(self, header: Header, width: int, height: int) -> CameraInfo:
+        focal = height / 2 / np.tan(self._camera.vertical_fov / 2)
+        x, y = width / 2, height / 2
+        return CameraInfo(
+            header=header,
+            width=width,
+            height=height,
+            distortion_model="plumb_bob",
+            d=[0.0] * 5,
+            k=[focal, 0.0, x, 0.0, focal, y, 0.0, 0.0, 1.0],
+            r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
+            p=[focal, 0.0, x, 0.0, 0.0, focal, y, 0.0, 0.0, 0.0, 1.0, 0.0],
+        )
+
+
+class CameraThread(threading.Thread):
+    """Takes a picture of every camera at the cell's rate, in simulated time."""
+
+    def __init__(
+        self, node: Node, cell: Cell, snapshot: Callable[[], Snapshot], epoch: int
+    ) -> None:
+        super().__init__(name="cameras", daemon=True)
+        self.faults = CameraFaults()
+        self._cell = cell
+        self._snapshot = snapshot
+        self._epoch = epoch
+        self._period = round(1e9 / max(camera.rate for camera in cell.cameras))
+        self._publishers = {c.name: CameraPublisher(node, c) for c in cell.cameras}
+        self._ending = threading.Event()
+        self.frames = 0
+
+    def run(self) -> None:
+        """Publish until told to stop. The renderer belongs to this thread."""
+        renderer = CellRenderer(self._cell)
+        due = 0
+        while not self._ending.is_set():
+            snapshot = self._snapshot()
+            if snapshot.stamp < due:
+                time.sleep(_POLL)
+                continue
+            due = (snapshot.stamp // self._period + 1) * self._period
+            pictures = renderer.render(snapshot)
+            frames = {name: Frame(snapshot.stamp, image) for name, image in pictures.items()}
+            for name, frame in self.faults.apply(frames).items():
+                self._publishers[name].publish(self._epoch + frame.stamp, frame.image)
+            self.frames += 1
+        renderer.close()
+
+    def end(self) -> None:
+        """Stop, and wait until the graphics context is free."""
+        self._ending.set()
+        self.join(timeout=5.0)

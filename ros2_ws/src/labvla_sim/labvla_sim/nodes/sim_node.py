@@ -1,0 +1,223 @@
+"""A simulated cell on ROS: plant and controller at 1 kHz, cameras, judge, faults.
+
+Everything that a real cell offers has the same name here; what only a simulation can offer (truth,
+reset, judge, faults) is under `sim/`.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+
+import numpy as np
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import JointState
+from std_msgs.msg import String
+
+from labvla_control import Mode
+from labvla_msgs.srv import InjectFault, JudgeScene, ResetScene
+from labvla_policy.nodes import qos, run
+from labvla_policy.nodes.parameters import Number, ParameterError, Text
+from labvla_policy.nodes.stamps import to_stamp
+from labvla_policy.runtime.cell import CellError, load_cell
+from labvla_sim.nodes.cameras import CameraThread
+from labvla_sim.nodes.controller_face import ControllerFace
+from labvla_sim.plant import Pacer, SimCell
+from labvla_sim.plant.controlled import PERIOD, ControlledCell
+from labvla_sim.plant.faults import CAMERA_FAULTS, JointFaults, JointReading
+from labvla_sim.plant.sim_cell import RobotState
+from labvla_sim.tasks import TASKS, Trial
+from labvla_sim.tasks.variation import VARIATIONS
+from labvla_sim.truth_text import to_text
+
+CELL = Text("cell", "name or file of the cell that is simulated")
+TASK = Text("task", "task that is put up at the start", "pick", tuple(TASKS))
+SEED = Number("seed", "of the scene that is put up at the start", 1.0, 0.0, 2.0**31)
+
+TRUTH_RATE = 30.0  # Hz
+STATE_RATE = 50.0  # Hz, of the controller's state and the grippers
+
+
+class SimNode(Node):  # type: ignore[misc]  # rclpy has no types
+    """Three threads: the plant's, the cameras', and the executor's."""
+
+    def __init__(self) -> None:
+        super().__init__("sim")
+        self.cell = load_cell(CELL.read(self))
+        trial = Trial(SimCell(self.cell))
+        trial.reset(TASK.read(self), int(SEED.read(self)))
+        self._controlled = ControlledCell(trial)
+        # Simulated stamps begin at the time of day: what is recorded has a date.
+        self._epoch = time.time_ns()
+        self._lock = threading.Lock()  # the plant, against resets
+        self._joint_faults = JointFaults()
+        self._ending = threading.Event()
+
+        group = MutuallyExclusiveCallbackGroup()
+        self._face = ControllerFace(self, self.cell, self._controlled, self.now, group)
+        self._joint_states = self.create_publisher(
+            JointState, self.cell.joint_states.topic, qos.RELIABLE
+        )
+        self._gripper_states = {
+            topic: self.create_publisher(JointState, topic, qos.RELIABLE)
+            for topic in {arm.gripper.state_topic for arm in self.cell.arms}
+        }
+        self._clock_topic = self.create_publisher(Clock, "/clock", qos.IMAGES)
+        self._truth = self.create_publisher(String, "sim/truth", qos.RELIABLE)
+        for kind, name, handler in (
+            (ResetScene, "sim/reset", self._on_reset),
+            (JudgeScene, "sim/judge", self._on_judge),
+            (InjectFault, "sim/fault", self._on_fault),
+        ):
+            self.create_service(kind, name, handler, callback_group=group)
+        self._cameras = CameraThread(self, self.cell, trial.sim.snapshot, self._epoch)
+        self._plant = threading.Thread(target=self._run, name="plant", daemon=True)
+        self._cameras.start()
+        self._plant.start()
+        self.get_logger().info(
+            f"simulates {self.cell.name}; on the bench: {trial.episode.task}, "
+            f"seed {trial.episode.seed}"
+        )
+
+    def now(self) -> int:
+        """Return the simulated time in ns."""
+        return self._epoch + self._controlled.trial.sim.stamp
+
+    def _run(self) -> None:
+        pacer = Pacer()
+        every = {
+            "joints": round(1e3 / self.cell.joint_states.rate),
+            "state": round(1e3 / STATE_RATE),
+            "truth": round(1e3 / TRUTH_RATE),
+        }
+        tick = 0
+        while not self._ending.is_set():
+            with self._lock:
+                measured, control = self._controlled.tick()
+            tick += 1
+            stamp = self._epoch + measured.stamp
+            if tick % every["joints"] == 0:
+                self._clock_topic.publish(Clock(clock=to_stamp(stamp)))
+                self._publish_joints(stamp, measured)
+            if tick % every["state"] == 0:
+                self._face.publish(stamp, control)
+                self._publish_grippers(stamp, measured)
+            if tick % every["truth"] == 0 and self._truth.get_subscription_count():
+                trial = self._controlled.trial
+                self._truth.publish(String(data=to_text(stamp, trial.episode, trial.sim.truth())))
+            pacer.wait(tick * PERIOD)
+
+    def _publish_joints(self, stamp: int, measured: RobotState) -> None:
+        reading = JointReading(
+            stamp, self.cell.joints, measured.positions, measured.velocities, measured.efforts
+        )
+        spoiled = self._joint_faults.apply(reading)
+        if spoiled is None:
+            return
+        message = JointState(
+            name=spoiled.names,
+            position=spoiled.positions,
+            velocity=spoiled.velocities,
+            effort=spoiled.efforts,
+        )
+        message.header.stamp = to_stamp(spoiled.stamp)
+        self._joint_states.publish(message)
+
+    def _publish_grippers(self, stamp: int, measured: RobotState) -> None:
+        for topic, publisher in self._gripper_states.items():
+            arms = [(i, a) for i, a in enumerate(self.cell.arms) if a.gripper.state_topic == topic]
+            message = JointState(
+                name=[arm.gripper.joint for _, arm in arms],
+                position=[
+                    arm.gripper.closed
+                    + (arm.gripper.open - arm.gripper.closed)
+                    * float(np.clip(measured.widths[i] / arm.gripper.stroke, 0.0, 1.0))
+                    for i, arm in arms
+                ],
+            )
+            message.header.stamp = to_stamp(stamp)
+            publisher.publish(message)
+
+    def _on_reset(
+        self, request: ResetScene.Request, response: ResetScene.Response
+    ) -> ResetScene.Response:
+        variation = request.variation or "id"
+        if request.task not in TASKS or variation not in VARIATIONS:
+            response.message = (
+                f"expected a task of {sorted(TASKS)} and a variation of {sorted(VARIATIONS)}, "
+                f"got {request.task!r}, {variation!r}"
+            )
+            return response
+        if self._controlled.controller.state().mode in (Mode.TRACKING, Mode.STOPPING):
+            response.message = "the arm moves: stop it first"
+            return response
+        with self._lock:
+            episode = self._controlled.trial.reset(request.task, int(request.seed), variation)
+            self._controlled.restart()
+        response.accepted, response.instruction = True, episode.instruction
+        response.message = f"{request.task}, seed {request.seed}, {variation}"
+        return response
+
+    def _on_judge(
+        self, _request: JudgeScene.Request, response: JudgeScene.Response
+    ) -> JudgeScene.Response:
+        with self._lock:
+            verdict, elapsed = self._controlled.trial.verdict, self._controlled.trial.time
+        response.success, response.phase, response.reason = (
+            verdict.success,
+            verdict.phase,
+            verdict.reason,
+        )
+        response.elapsed = elapsed
+        response.events = [f"{e.time:.2f} s: {e.name} {e.detail}".strip() for e in verdict.events]
+        return response
+
+    def _on_fault(
+        self, request: InjectFault.Request, response: InjectFault.Response
+    ) -> InjectFault.Response:
+        try:
+            self._inject(request)
+        except (KeyError, ValueError) as error:
+            response.message = str(error)
+        else:
+            response.accepted, response.message = True, f"{request.target}: {request.kind}"
+        return response
+
+    def _inject(self, request: InjectFault.Request) -> None:
+        clear = request.kind == "clear"
+        if request.target == "joint_states":
+            if clear:
+                self._joint_faults.clear()
+            else:
+                self._joint_faults.set(request.kind, request.joint)
+        elif request.target in {camera.name for camera in self.cell.cameras}:
+            if clear:
+                self._cameras.faults.clear(request.target)
+            elif request.kind in CAMERA_FAULTS:
+                self._cameras.faults.set(request.target, request.kind, request.other)
+            else:
+                raise ValueError(f"expected a fault of {CAMERA_FAULTS}, got {request.kind!r}")
+        elif not clear:
+            self._controlled.trial.sim.push(request.target, request.wrench, request.duration)
+
+    def end(self) -> None:
+        """Stop the threads."""
+        self._ending.set()
+        self._plant.join(timeout=5.0)
+        self._cameras.end()
+
+
+def main() -> int:
+    """Run the node until it is interrupted."""
+    run.start()
+    try:
+        node = SimNode()
+    except (CellError, ParameterError, ValueError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    run.until_signalled(node, SingleThreadedExecutor())
+    return 0

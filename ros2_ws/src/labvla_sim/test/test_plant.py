@@ -1,0 +1,239 @@
+"""The plant is reproducible, tells no lies across threads, and fails on request."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from labvla_sim.benchmark import measure
+from labvla_sim.plant import CellRenderer, Pacer, SimCell
+from labvla_sim.plant.faults import (
+    CAMERA_FAULTS,
+    JOINT_FAULTS,
+    CameraFaults,
+    Frame,
+    JointFaults,
+    JointReading,
+)
+from labvla_sim.tasks import sample_episode
+
+
+def run(cell, seed, ticks=400):
+    sim = SimCell(cell)
+    episode = sample_episode(cell, "pick", seed)
+    sim.reset(episode.scene, np.array(episode.joints), np.array(episode.widths), seed)
+    random = np.random.default_rng(1)
+    rows = []
+    for _ in range(ticks):
+        sim.step(random.normal(0.0, 5.0, 7), random.uniform(0.0, 0.08, 1))
+        state = sim.state()
+        rows.append(
+            np.concatenate([state.positions, state.velocities, state.efforts, state.widths])
+        )
+    return np.array(rows), sim.snapshot().positions
+
+
+def test_the_same_seed_gives_the_same_bits(cell):
+    (first, end_one), (second, end_two) = run(cell, 3), run(cell, 3)
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(end_one, end_two)
+
+
+def test_a_reset_leaves_nothing_behind(cell):
+    sim = SimCell(cell)
+    episode = sample_episode(cell, "press", 5)
+    sim.push("arm/hand", [30, 0, 0, 0, 0, 0], 10.0)
+    for _ in range(300):
+        sim.step(np.full(7, 3.0), [0.0])
+    after = []
+    for fresh in (sim, SimCell(cell)):
+        fresh.reset(episode.scene, np.array(episode.joints), np.array(episode.widths), 5)
+        for _ in range(200):
+            fresh.step(np.zeros(7), [0.08])
+        after.append(fresh.state().positions)
+    np.testing.assert_array_equal(*after)
+
+
+def test_the_clock_never_goes_back(sim):
+    for _ in range(10):
+        sim.step(np.zeros(7), [0.08])
+    before = sim.stamp
+    sim.reset(sim.scene.description)
+    assert sim.stamp == before
+    assert sim.ticks == 0
+
+
+def test_the_same_snapshot_gives_the_same_picture(cell, sim):
+    pictures = []
+    for _ in range(2):
+        renderer = CellRenderer(cell, sizes=(64, 48))
+        pictures.append(renderer.render(sim.snapshot()))
+        renderer.close()
+    for name in pictures[0]:
+        np.testing.assert_array_equal(pictures[0][name], pictures[1][name])
+
+
+def test_pictures_keep_their_pixels_when_the_next_ones_are_drawn(cell, sim):
+    renderer = CellRenderer(cell, cameras=["wrist"], sizes=(64, 48))
+    first = renderer.render(sim.snapshot())["wrist"]
+    kept = first.copy()
+    for _ in range(100):
+        sim.step(np.full(7, 10.0), [0.0])
+    second = renderer.render(sim.snapshot())["wrist"]
+    renderer.close()
+    np.testing.assert_array_equal(first, kept)
+    assert (first != second).any()
+
+
+def test_an_unknown_camera_is_refused(cell):
+    with pytest.raises(ValueError, match="expected cameras of"):
+        CellRenderer(cell, cameras=["top"])
+
+
+def test_a_second_thread_draws_while_the_plant_runs_and_resets(cell, sim):
+    stop, pictures, failures = threading.Event(), [], []
+
+    def draw():
+        try:
+            renderer = CellRenderer(cell, cameras=["front"], sizes=(64, 48))
+            while not stop.is_set():
+                pictures.append(renderer.render(sim.snapshot())["front"])
+            renderer.close()
+        except Exception as error:  # reported by the assertion below
+            failures.append(error)
+
+    thread = threading.Thread(target=draw)
+    thread.start()
+    deadline = time.monotonic() + 20.0
+    for seed in range(3):
+        sim.reset(sample_episode(sim.cell, "pick", seed).scene)
+        drawn = len(pictures)
+        while len(pictures) < drawn + 2 and not failures and time.monotonic() < deadline:
+            for _ in range(20):
+                sim.step(np.zeros(7), [0.08])
+    stop.set()
+    thread.join(10.0)
+    assert not failures
+    assert len(pictures) >= 6
+
+
+def test_a_push_moves_the_arm_only_as_long_as_it_lasts(sim):
+    start = sim.truth().joints
+    sim.push("arm/hand", [40, 0, 0, 0, 0, 0], 0.05)
+    for _ in range(50):
+        sim.step(np.zeros(7), [0.08])
+    pushed = sim.truth()
+    assert np.abs(pushed.joints - start).max() > 1e-3
+    assert np.abs(sim._data.xfrc_applied).max() > 0
+    sim.step(np.zeros(7), [0.08])
+    assert np.abs(sim._data.xfrc_applied).max() == 0
+
+
+def frames(stamp, value):
+    return {
+        name: Frame(stamp, np.full((8, 10, 3), value + offset, np.uint8))
+        for offset, name in enumerate(("front", "side"))
+    }
+
+
+@pytest.mark.parametrize("kind", CAMERA_FAULTS)
+def test_a_camera_fault_does_what_it_says_and_only_to_its_camera(kind):
+    faults = CameraFaults()
+    faults.apply(frames(1, 10))
+    faults.set("front", kind, "side")
+    taken = frames(2, 20)
+    given = faults.apply(taken)
+    np.testing.assert_array_equal(given["side"].image, taken["side"].image)
+    if kind == "drop":
+        assert "front" not in given
+        return
+    image = given["front"].image
+    assert given["front"].stamp == 2
+    if kind == "resize":
+        assert image.shape == (4, 5, 3)
+    elif kind == "corrupt":
+        assert len(np.unique(image)) > 10
+    else:
+        assert (image == {"freeze": 10, "swap": 21, "black": 0}[kind]).all()
+    faults.clear()
+    np.testing.assert_array_equal(faults.apply(taken)["front"].image, taken["front"].image)
+
+
+def reading(stamp):
+    values = np.arange(7.0) + stamp
+    return JointReading(stamp, tuple("abcdefg"), values, values * 2, values * 3)
+
+
+@pytest.mark.parametrize("kind", JOINT_FAULTS)
+def test_a_joint_fault_does_what_it_says(kind):
+    faults = JointFaults()
+    faults.apply(reading(1))
+    faults.set(kind, 2)
+    given = faults.apply(reading(5))
+    if kind == "stall":
+        assert given is None
+    elif kind == "repeat":
+        assert given.stamp == 5
+        np.testing.assert_array_equal(given.positions, reading(1).positions)
+    elif kind == "nan":
+        assert np.isnan(given.positions[2])
+        assert np.isfinite(np.delete(given.positions, 2)).all()
+    else:
+        expected = dict(zip("abcdefg", reading(5).positions, strict=True))
+        assert given.names != tuple("abcdefg")
+        assert dict(zip(given.names, given.positions, strict=True)).items() <= expected.items()
+        assert len(given.names) == (7 if kind == "reorder" else 6)
+    faults.clear()
+    assert faults.apply(reading(6)).stamp == 6
+
+
+def test_unknown_faults_are_refused():
+    with pytest.raises(ValueError, match="camera fault"):
+        CameraFaults().set("front", "melt")
+    with pytest.raises(ValueError, match="joint fault"):
+        JointFaults().set("melt")
+
+
+class Wall:
+    """A clock that only moves when told, or slept on."""
+
+    def __init__(self):
+        self.now = 100.0
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+def test_the_pacer_holds_back_and_lets_catch_up():
+    wall = Wall()
+    pacer = Pacer(clock=lambda: wall.now, sleep=wall.sleep)
+    pacer.wait(0.0)
+    pacer.wait(0.5)
+    assert wall.now == pytest.approx(100.5)
+    wall.now += 0.1  # a hiccup
+    pacer.wait(0.51)
+    assert wall.now == pytest.approx(100.6), "late: no sleep"
+    pacer.wait(0.7)
+    assert wall.now == pytest.approx(100.7), "caught up"
+    assert pacer.lost == 0.0
+    assert pacer.worst_lag == pytest.approx(0.09)
+
+
+def test_the_pacer_gives_up_a_long_debt_and_says_so():
+    wall = Wall()
+    pacer = Pacer(clock=lambda: wall.now, sleep=wall.sleep)
+    pacer.wait(0.0)
+    wall.now += 5.0
+    pacer.wait(0.001)
+    assert pacer.lost == pytest.approx(4.999)
+    pacer.wait(0.101)
+    assert wall.now == pytest.approx(105.1)
+
+
+def test_the_benchmark_reports_what_it_did(cell):
+    row = measure(cell, 0.5, (32, 24))
+    assert row.cameras == 3
+    assert 0 < row.real_time_factor < 1.02
+    assert 0 < row.camera_rate <= 30.0
+    assert row.tick_us > 0

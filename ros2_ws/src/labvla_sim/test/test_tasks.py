@@ -1,0 +1,240 @@
+"""Episodes are drawn inside their ranges, and judges believe nothing but the thing itself."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from labvla_policy.runtime.cell import load_cell
+from labvla_sim.experts import drive, make_expert
+from labvla_sim.experts.impostors import IMPOSTORS
+from labvla_sim.plant.hot_plate_device import HotPlateState
+from labvla_sim.plant.truth import BodyPose, Touch, Truth
+from labvla_sim.scene import Beaker, Place, SceneDescription
+from labvla_sim.tasks import TASKS, VARIATIONS, sample_episode
+from labvla_sim.tasks.pick import PickJudge
+from labvla_sim.tasks.press import PressJudge
+
+CELL = load_cell("franka")
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.sampled_from(sorted(TASKS)),
+    st.sampled_from(sorted(VARIATIONS)),
+    st.integers(0, 2**31 - 1),
+)
+def test_an_episode_lies_inside_its_ranges(task, variation, seed):
+    episode = sample_episode(CELL, task, seed, variation)
+    ranges, known = VARIATIONS[variation], VARIATIONS["id"]
+    beaker, plate = episode.scene.beakers[0].place, episode.scene.hot_plate.place
+    assert ranges.beaker.contains(beaker.x, beaker.y, beaker.yaw)
+    assert ranges.hot_plate.contains(plate.x, plate.y, plate.yaw)
+    if variation == "ood":
+        place, region = (beaker, known.beaker) if task == "pick" else (plate, known.hot_plate)
+        assert not region.contains(place.x, place.y, place.yaw)
+        assert episode.instruction in TASKS[task].held_out
+    else:
+        assert episode.instruction in TASKS[task].wordings
+    limits = CELL.arms[0].operating_limits
+    assert (np.array(episode.joints) >= limits.position_lower).all()
+    assert (np.array(episode.joints) <= limits.position_upper).all()
+    assert ranges.clutter_count[0] <= len(episode.scene.clutter) <= ranges.clutter_count[1]
+    json.dumps(episode.as_dict())
+
+
+def test_the_ranges_are_as_wide_as_promised():
+    for region in (VARIATIONS["id"].beaker, VARIATIONS["id"].hot_plate):
+        assert np.ptp(region.x) == pytest.approx(0.25)
+        assert np.ptp(region.y) == pytest.approx(0.25)
+    ood = VARIATIONS["ood"]
+    assert ood.hot_plate.yaw == pytest.approx((-np.pi / 4, np.pi / 4))
+    assert (ood.camera_position, ood.camera_angle) == pytest.approx((0.02, np.deg2rad(2)))
+
+
+def test_no_colour_of_ood_is_used_in_training():
+    known, new = VARIATIONS["train"].colours, VARIATIONS["ood"].colours
+    for kind in ("bench", "mat", "wall", "glass", "liquid", "device", "button", "clutter"):
+        for colour in getattr(new, kind):
+            nearest = min(
+                np.abs(np.subtract(colour, other)).max() for other in getattr(known, kind)
+            )
+            assert nearest > 0.05, (kind, colour)
+
+
+def test_seeds_tasks_and_variations_are_independent():
+    scenes = {
+        sample_episode(CELL, task, seed, variation).scene
+        for task in TASKS
+        for variation in VARIATIONS
+        for seed in range(3)
+    }
+    assert len(scenes) == len(TASKS) * len(VARIATIONS) * 3
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(ValueError, match="expected a task"):
+        sample_episode(CELL, "dance", 0)
+    with pytest.raises(ValueError, match="expected a variation"):
+        sample_episode(CELL, "pick", 0, "odd")
+
+
+# The judges, on states made by hand
+
+SCENE = SceneDescription(beakers=(Beaker("beaker", "100ml", Place(0.5, -0.2)),))
+PADS = ("left_pad", "right_pad")
+
+
+def state(height=0.0, tilt=0.0, width=0.050, parts=PADS, travel=0.0, running=False, on="beaker"):
+    cosine, sine = np.cos(tilt), np.sin(tilt)
+    pose = BodyPose(
+        np.array([0.5, -0.2, height]),
+        np.array([[1, 0, 0], [0, cosine, -sine], [0, sine, cosine]]),
+    )
+    tool = np.eye(4)
+    tool[:3, 3] = (0.5, -0.2, height + 0.04)
+    return Truth(
+        time=0.0,
+        joints=np.zeros(7),
+        velocities=np.zeros(7),
+        widths=np.array([width]),
+        tools=tool[None],
+        bodies={"beaker": pose},
+        touches=tuple(Touch("arm", part, on, 5.0) for part in parts),
+        hot_plate=HotPlateState(travel, travel > 0.004, running, 22.0),
+    )
+
+
+def judged(judge, *looks):
+    for truth, count in looks:
+        for _ in range(count):
+            judge.look(truth)
+    return judge.verdict
+
+
+def test_a_held_beaker_counts_after_a_second_not_before():
+    start = state(parts=())
+    assert not judged(PickJudge(SCENE, start), (state(0.12), 59)).success
+    assert judged(PickJudge(SCENE, start), (state(0.12), 60)).success
+
+
+@pytest.mark.parametrize(
+    "almost",
+    [
+        state(0.095),
+        state(0.12, parts=("left_pad",)),
+        state(0.12, parts=()),
+        state(0.12, parts=(*PADS, "arm")),
+        state(0.12, width=0.003),
+        state(0.12, tilt=np.deg2rad(20)),
+    ],
+    ids=["too low", "one finger", "thrown", "leaning on the hand", "by the rim", "tilted"],
+)
+def test_almost_held_is_not_held(almost):
+    assert not judged(PickJudge(SCENE, state(parts=())), (almost, 600)).success
+
+
+def test_the_second_must_be_in_one_piece():
+    start = state(parts=())
+    verdict = judged(
+        PickJudge(SCENE, start), (state(0.12), 59), (state(0.09), 1), (state(0.12), 59)
+    )
+    assert not verdict.success
+
+
+def test_success_is_final_and_logged():
+    verdict = judged(PickJudge(SCENE, state(parts=())), (state(0.12), 60), (state(parts=()), 60))
+    assert verdict.success
+    assert [event.name for event in verdict.events] == [
+        "held", "raised", "success", "no longer held", "no longer raised",
+    ]  # fmt: skip
+
+
+def pressed(**changes):
+    given = {"travel": 0.005, "running": True, "parts": ("left_pad",), "on": "hot_plate_button"}
+    return state(**{**given, **changes})
+
+
+def test_a_press_counts_when_the_plate_has_run_for_a_second():
+    assert not judged(PressJudge(SCENE, state()), (pressed(), 59)).success
+    assert judged(PressJudge(SCENE, state()), (pressed(), 60)).success
+
+
+@pytest.mark.parametrize(
+    "almost",
+    [pressed(running=False), pressed(travel=0.003), pressed(parts=())],
+    ids=["does not start", "not far enough", "pressed by something else"],
+)
+def test_almost_pressed_is_not_pressed(almost):
+    assert not judged(PressJudge(SCENE, state()), (almost, 600)).success
+
+
+# The judges, on the simulation
+
+CASES = [(task, name) for task in sorted(IMPOSTORS) for name in sorted(IMPOSTORS[task])]
+LONG_ENOUGH = 12.0  # s of simulated time: all attempts are over
+TELLING = {  # what shows that an attempt really came close
+    "LowLift": "held",
+    "ShortHold": "raised",
+    "RimPinch": "raised",
+    "TiltedLift": "raised",
+    "HalfPress": "button touched",
+}
+
+
+def attempts(trial, task, name, count):
+    successes, close = 0, 0
+    for seed in range(count):
+        episode = trial.reset(task, 1000 + seed)
+        planner = IMPOSTORS[task][name](trial.sim.cell, episode.scene, seed)
+        outcome = drive(trial, planner.plan, limit=LONG_ENOUGH)
+        successes += outcome.success
+        close += any(event.name == TELLING.get(name) for event in outcome.events)
+    return successes, close
+
+
+@pytest.mark.parametrize(
+    ("task", "name"), [("pick", "RimPinch"), ("pick", "ShortHold"), ("press", "HalfPress")]
+)
+def test_an_impostor_comes_close_and_is_refused(trial, task, name):
+    successes, close = attempts(trial, task, name, 1)
+    assert (successes, close) == (0, 1)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(("task", "name"), CASES)
+def test_no_impostor_succeeds_in_fifty(trial, task, name):
+    successes, close = attempts(trial, task, name, 50)
+    assert successes == 0
+    if name in TELLING:
+        assert close > 40
+
+
+@pytest.mark.parametrize("task", sorted(TASKS))
+def test_a_trial_needs_a_reset(trial, task):
+    with pytest.raises(RuntimeError, match="call reset first"):
+        _ = trial.episode
+    trial.reset(task, 0)
+    assert trial.episode.task == task
+    assert not trial.verdict.success
+
+
+def test_a_press_judge_needs_a_hot_plate():
+    with pytest.raises(ValueError, match="hot plate"):
+        PressJudge(replace(SCENE, hot_plate=None), state())
+
+
+@pytest.mark.parametrize("task", sorted(TASKS))
+def test_the_same_episode_ends_the_same_way_to_the_bit(trial, task):
+    ends = []
+    for _ in range(2):
+        episode = trial.reset(task, 8)
+        expert = make_expert(CELL, task, episode.scene)
+        outcome = drive(trial, expert.plan)
+        ends.append((outcome, trial.sim.snapshot().positions))
+    assert ends[0][0] == ends[1][0]
+    np.testing.assert_array_equal(ends[0][1], ends[1][1])
