@@ -15,6 +15,7 @@ import numpy as np
 from labvla_sim.plant.hot_plate_device import HotPlateState
 from labvla_sim.plant.truth import BodyPose, Touch, Truth
 from labvla_sim.tasks.episode import Episode
+from labvla_sim.tasks.variation import VariationName
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class TruthText:
     stamp: int  # ns
     task: str
     seed: int
-    variation: str
+    variation: VariationName
     truth: Truth
 
 
@@ -52,7 +53,8 @@ def to_text(stamp: int, episode: Episode, truth: Truth) -> str:
 def from_text(text: str) -> TruthText:
     """Read what `to_text` has written."""
     data = json.loads(text)
-    return TruthText(data["stamp"], *data["episode"], _truth(data))
+    task, seed, variation = data["episode"]
+    return TruthText(data["stamp"], task, seed, variation, _truth(data))
 
 
 def _truth(data: dict[str, Any]) -> Truth:

@@ -98,7 +98,7 @@ def send_observation(wire: Wire, verb: str, observation: Observation) -> None:
     pictures = {
         f"image{slot}": image for slot, image in enumerate(observation.images) if image is not None
     }
-    arrays = {
+    arrays: dict[str, np.ndarray[Any, Any]] = {
         "positions": observation.positions,
         "grippers": observation.grippers,
         "state": observation.state,

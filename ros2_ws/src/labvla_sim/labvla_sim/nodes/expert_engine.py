@@ -20,6 +20,7 @@ from labvla_policy.runtime.cell import load_cell
 from labvla_policy.runtime.types import NANOSECONDS, Observation, Prediction
 from labvla_sim.experts import Expert, make_expert
 from labvla_sim.tasks import TASKS, sample_episode
+from labvla_sim.tasks.variation import VariationName
 from labvla_sim.truth_text import TruthText, from_text
 
 FIRST_TRUTH = 10.0  # s to wait for the simulation
@@ -47,7 +48,7 @@ class ExpertEngine:
         self._arrived = threading.Condition()
         self._closed = threading.Event()
         self._expert: Expert | None = None
-        self._scene: tuple[str, int, str] | None = None
+        self._scene: tuple[str, int, VariationName] | None = None
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         self._node = rclpy.create_node("expert")
         self._node.create_subscription(String, "sim/truth", self._on_truth, qos.RELIABLE)
@@ -111,5 +112,5 @@ class ExpertEngine:
         self._expert.begin()
 
 
-def _scene(text: TruthText) -> tuple[str, int, str]:
+def _scene(text: TruthText) -> tuple[str, int, VariationName]:
     return text.task, text.seed, text.variation

@@ -9,6 +9,7 @@ import time
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from labvla_bringup import registry
 from labvla_bringup.cli.common import add_json, cell_from
@@ -140,7 +141,7 @@ def _work(graph: Graph, task: str, seed: int) -> Episode:
     return Episode(scene.instruction, verdict.success, verdict.elapsed, verdict.reason)
 
 
-def _insist(graph: Graph, kind: type, name: str, request: object) -> object:
+def _insist(graph: Graph, kind: type, name: str, request: Any) -> Any:
     """Call a service that may refuse for as long as the engine loads or the arm comes to rest."""
     deadline = time.monotonic() + ACTIVE_TIMEOUT
     while True:

@@ -18,7 +18,7 @@ from labvla_policy.runtime.types import Pixels
 try:
     import cv2
 except ImportError:  # only JPEG needs it; raw cameras do without
-    cv2 = None
+    cv2 = None  # type: ignore[assignment]
 
 _CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1}
 _JPEG_START, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
