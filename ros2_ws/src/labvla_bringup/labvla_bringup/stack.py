@@ -18,7 +18,7 @@ from labvla_policy.runtime.cell import Cell
 Parameter = bool | int | float | str
 Robot = Literal["sim", "hardware"]
 
-POLICY_STATUS = "labvla/status"
+CHUNKS = "labvla/action_chunk"  # published as soon as the policy is active
 SIMULATED_ARMS = ("fr3",)
 
 # Engines that bench mode offers, each with what it needs.
@@ -129,6 +129,6 @@ def _policy(cell: Cell, engine: str) -> Process:
             "engine_options": json.dumps(_OPTIONS[engine]()),
             "use_sim_time": True,
         },
-        ready=Ready(publishers=(POLICY_STATUS,), services=("labvla/set_instruction",)),
+        ready=Ready(publishers=(CHUNKS,), services=("labvla/set_instruction",)),
         restart=Restart.ON_FAILURE,
     )

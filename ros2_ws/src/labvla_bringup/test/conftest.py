@@ -14,7 +14,7 @@ from labvla_bringup.environment import set_defaults
 
 set_defaults(os.environ)
 
-TIMEOUT = 60.0
+TIMEOUT = 240.0
 
 
 class Labvla:

@@ -5,6 +5,7 @@ import pytest
 
 from labvla_policy.engines.base import EngineError
 from labvla_policy.engines.replay import COLUMNS, Recording, ReplayEngine
+from labvla_policy.engines.spec import EngineSpec
 from labvla_policy.runtime.cell import load_cell
 from labvla_policy.runtime.types import Observation
 
@@ -21,9 +22,11 @@ def recording(folder, *lines):
 @pytest.fixture
 def ramp(tmp_path):
     """Joint 2 goes out by 0.4 rad and back in 4 s; the gripper closes half way."""
-    return Recording(
-        recording(tmp_path, HEADER, REST, "2,0,0.4,0,0,0,0,0,0.5", "4,0,0,0,0,0,0,0,1")
-    )
+    return recording(tmp_path, HEADER, REST, "2,0,0.4,0,0,0,0,0,0.5", "4,0,0,0,0,0,0,0,1")
+
+
+def engine_of(cell, path):
+    return ReplayEngine(EngineSpec("replay", cell.origin.file, {"recording": str(path)}))
 
 
 def observe(cell, seconds, positions):
@@ -38,7 +41,7 @@ def observe(cell, seconds, positions):
 @pytest.mark.parametrize("name", ["franka", "ur5e", "dual_arm", "dual_franka"])
 def test_every_arm_moves_from_where_it_is(name, ramp):
     cell = load_cell(name)
-    engine = ReplayEngine(cell, ramp)
+    engine = engine_of(cell, ramp)
     start = np.linspace(-1, 1, len(cell.joints))
     engine.begin(observe(cell, 10.0, start))
     prediction = engine.infer(observe(cell, 10.0, start))
@@ -56,7 +59,7 @@ def test_every_arm_moves_from_where_it_is(name, ramp):
 
 def test_plans_of_different_times_agree_where_they_overlap(ramp):
     cell = load_cell("franka")
-    engine = ReplayEngine(cell, ramp)
+    engine = engine_of(cell, ramp)
     engine.begin(observe(cell, 0.0, np.zeros(7)))
     early = engine.infer(observe(cell, 1.0, np.zeros(7)))
     late = engine.infer(observe(cell, 1.5, np.ones(7)))  # where the arm is now does not matter
@@ -67,7 +70,7 @@ def test_plans_of_different_times_agree_where_they_overlap(ramp):
 def test_infer_before_begin(ramp):
     cell = load_cell("franka")
     with pytest.raises(EngineError, match="before begin"):
-        ReplayEngine(cell, ramp).infer(observe(cell, 0, np.zeros(7)))
+        engine_of(cell, ramp).infer(observe(cell, 0, np.zeros(7)))
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallb
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
+from rclpy.publisher import Publisher
 from std_srvs.srv import Trigger
 
 from labvla_msgs.msg import (
@@ -104,8 +105,9 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         self._make_services()
 
     def _make_topics(self) -> None:
-        self._chunks = self.create_publisher(ActionChunk, "labvla/action_chunk", qos.RELIABLE)
-        self._used = self.create_publisher(ObservationUsed, "labvla/observation_used", qos.RELIABLE)
+        # Made on activation: where nobody publishes chunks, nobody can be waiting for one.
+        self._chunks: Publisher | None = None
+        self._used: Publisher | None = None
         self._statuses = self.create_publisher(PolicyStatus, "labvla/status", qos.RELIABLE)
         self.create_subscription(
             ControllerState,
@@ -159,6 +161,8 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         if not self._loop.ready.is_set():
             self.get_logger().error(f"not yet: {self._loop.fault or 'the engine is loading'}")
             return TransitionCallbackReturn.FAILURE
+        self._chunks = self.create_publisher(ActionChunk, "labvla/action_chunk", qos.RELIABLE)
+        self._used = self.create_publisher(ObservationUsed, "labvla/observation_used", qos.RELIABLE)
         self._state = PolicyStatus.ACTIVE
         return super().on_activate(state)
 
@@ -166,6 +170,9 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         """Send nothing more."""
         self._loop.halt()
         self._state = PolicyStatus.READY
+        for publisher in (self._chunks, self._used):
+            self.destroy_publisher(publisher)
+        self._chunks = self._used = None
         return super().on_deactivate(state)
 
     def start_by_itself(self) -> None:
@@ -275,6 +282,8 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         return min(known, key=lambda entry: abs(entry[0] - stamp))[1].positions
 
     def _publish_chunk(self, chunk: Chunk) -> None:
+        if self._chunks is None or self._used is None:
+            return  # deactivated while the engine worked
         plan, observation = chunk.plan, chunk.observation
         self._sequence += 1
         stamps = [
