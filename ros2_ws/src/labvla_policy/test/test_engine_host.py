@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from dataclasses import fields
 from pathlib import Path
 
@@ -99,6 +100,7 @@ def test_a_dead_or_stuck_engine_is_a_fault_and_can_be_started_again(
 ):
     host.begin(observe(cell), ANSWER)
     os.kill(host.pid, number)
+    time.sleep(0.2)  # long enough for the connection to break before the next question
     with pytest.raises(EngineFault) as fault:
         host.infer(observe(cell, 2.0), timeout)
     assert fault.value.reason == reason

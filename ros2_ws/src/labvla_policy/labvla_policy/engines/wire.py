@@ -54,8 +54,8 @@ class Wire:
             if end + block.nbytes > MOST_BYTES:
                 raise ValueError(f"{name}: {block.nbytes} bytes do not fit the shared memory")
             places[name] = [end, str(block.dtype), list(block.shape)]
-            view = np.frombuffer(self._memory, block.dtype, block.size, end)
-            view[:] = block.ravel()
+            # Never an array over the mapping: kept alive by an exception it forbids to close it.
+            self._memory[end : end + block.nbytes] = block.tobytes()
             end += -(-block.nbytes // 64) * 64  # aligned for the processor
         text = json.dumps({**message, "arrays": places}).encode()
         try:
@@ -74,8 +74,8 @@ class Wire:
         return message
 
     def _array(self, offset: int, dtype: str, shape: list[int]) -> np.ndarray[Any, Any]:
-        view = np.frombuffer(self._memory, dtype, int(np.prod(shape)), offset)
-        return view.reshape(shape).copy()
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        return np.frombuffer(self._memory[offset : offset + size], dtype).reshape(shape)
 
     def _read(self, size: int, deadline: float | None) -> bytes:
         data = b""
