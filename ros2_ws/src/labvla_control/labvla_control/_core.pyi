@@ -118,6 +118,7 @@ class Config:
     stiffness_scale_rate: float
     blind_limit: float
     standstill_limit: float
+    longest_overrun: float
     shortest_blend: float
     longest_blend: float
     plan_share: float

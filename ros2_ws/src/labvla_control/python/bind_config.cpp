@@ -110,6 +110,7 @@ void bind_config(nb::module_& m) {
       .def_rw("stiffness_scale_rate", &Config::stiffness_scale_rate)
       .def_rw("blind_limit", &Config::blind_limit)
       .def_rw("standstill_limit", &Config::standstill_limit)
+      .def_rw("longest_overrun", &Config::longest_overrun)
       .def_rw("shortest_blend", &Config::shortest_blend)
       .def_rw("longest_blend", &Config::longest_blend)
       .def_rw("plan_share", &Config::plan_share)

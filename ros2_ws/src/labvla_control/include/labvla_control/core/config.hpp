@@ -117,8 +117,10 @@ struct Config {
 
   double blind_limit = 0.5;       // [s] of a plan after the last accepted chunk
   double standstill_limit = 0.8;  // [s] after the last accepted chunk at the latest
-  double shortest_blend = 0.06;   // [s]
-  double longest_blend = 1.5;     // [s]
+  double longest_overrun =
+      0.25;  // [s] the motion may go on after the last row while a newer chunk is due
+  double shortest_blend = 0.06;  // [s]
+  double longest_blend = 1.5;    // [s]
   double plan_share = 0.85;  // of acceleration and jerk a plan may use; the rest belongs to splices
   double longest_lead = 0.25;      // [s] a chunk may start in the future
   double longest_age = 5.0;        // [s] since a chunk's observation

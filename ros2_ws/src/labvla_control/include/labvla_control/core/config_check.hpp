@@ -50,6 +50,9 @@ class ConfigCheck {
     expect(positive(c.period) && c.period <= 0.02, "period: expected (0, 0.02] s, got ", c.period);
     expect(positive(c.blind_limit) && c.blind_limit <= c.standstill_limit,
            "blind_limit: expected (0, standstill_limit], got ", c.blind_limit);
+    expect(c.longest_overrun >= 0.0 && c.longest_overrun <= c.blind_limit,
+           "longest_overrun: expected 0 to blind_limit ", c.blind_limit, " s, got ",
+           c.longest_overrun);
     expect(positive(c.shortest_blend) && c.shortest_blend < c.longest_blend,
            "shortest_blend: expected (0, longest_blend), got ", c.shortest_blend);
     expect(c.shortest_blend >= 4.0 * c.period, "shortest_blend: expected at least 4 periods, got ",

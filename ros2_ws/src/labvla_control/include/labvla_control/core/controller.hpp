@@ -348,7 +348,7 @@ class Controller {
     state_.chunk_age = age_ < kNever ? age_ : std::numeric_limits<double>::quiet_NaN();
     if (reference_.on_path()) {
       const Path& path = reference_.path();
-      state_.plan_remaining = std::max(0.0, plan_->end() - path.time());
+      state_.plan_remaining = std::max(0.0, plan_->last_row() - path.time());
       state_.plan_rate = path.rate();
       state_.blend = path.progress();
       state_.session = plan_->session;
