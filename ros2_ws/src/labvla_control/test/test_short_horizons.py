@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from labvla_control import Chunk, Config, Mode, StopReason, Trace, simulate
 from streams import (
     ROW,
     StreamSpec,
@@ -19,6 +18,8 @@ from streams import (
 )
 from test_following import Motion
 from test_stops import distance_to_path, path_at, standstill
+
+from labvla_control import Chunk, Config, Mode, StopReason, Trace, simulate
 
 CONFIG = cells.fr3_position()
 HOME = cells.FR3_HOME
