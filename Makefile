@@ -26,9 +26,11 @@ demo: setup
 	@.venv/bin/labvla demo $(CELL)
 
 test: setup
+	@$(ENV) ctest --test-dir ros2_ws/build/labvla_control --output-on-failure --exclude-regex python
 	@$(ENV) pytest
 
 test-long: setup
+	@$(ENV) tools/sanitize
 	@$(ENV) pytest -m long
 
 lint: setup

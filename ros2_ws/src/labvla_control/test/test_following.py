@@ -5,7 +5,8 @@ from __future__ import annotations
 import cells
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from streams import assert_inside_limits, limits_of
@@ -105,7 +106,7 @@ def rejoin_times(trace: Trace) -> NDArray[np.float64]:
     jitter=st.floats(0.0, 0.3),
     period=st.floats(0.1, 0.4),
 )
-@settings(max_examples=100)
+@examples(100)
 def test_feasible_stream_is_followed(seed, share, disagreement, jitter, period) -> None:
     motion = Motion(seed, share)
     chunks = stream(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import cells
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from streams import (
     StreamSpec,
@@ -35,13 +36,14 @@ def check(robot: str, stream: StreamSpec) -> None:
     assert_silence_ends_in_standstill(trace, config, [time for time, _ in chunks])
 
 
+@examples(1_000)
 @given(robot=st.sampled_from(sorted(ROBOTS)), stream=streams)
 def test_no_stream_breaks_a_limit(robot: str, stream: StreamSpec) -> None:
     check(robot, stream)
 
 
 @pytest.mark.long
-@settings(max_examples=10_000)
+@examples(10_000)
 @given(robot=st.sampled_from(sorted(ROBOTS)), stream=streams)
 def test_no_stream_breaks_a_limit_ten_thousand(robot: str, stream: StreamSpec) -> None:
     check(robot, stream)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import cells
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from labvla_control import Chunk, Controller, Refusal, simulate
@@ -175,7 +176,7 @@ def test_a_joint_found_beyond_its_soft_limit_may_only_come_back() -> None:
     assert speed[1] <= CONFIG.joints[1].operating.velocity + 1e-9
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(data=st.data())
 def test_no_stamp_and_no_number_upsets_it(data) -> None:
     """Any integers as stamps and any floats as rows give a verdict and a finite reference."""
