@@ -68,7 +68,7 @@ def measure(cell: Cell, seconds: float, size: tuple[int, int], seed: int = 0) ->
     sim = SimCell(cell)
     episode = sample_episode(cell, "pick", seed)
     sim.reset(episode.scene, np.array(episode.joints), np.array(episode.widths), seed)
-    servo = JointServo(tuple(arm.kind for arm in cell.arms))
+    servo = JointServo.stiff(cell)
     rest, still, widths = sim.state().positions, np.zeros(len(cell.joints)), episode.widths
     drawer = _Drawer(cell, size)
     drawer.start()

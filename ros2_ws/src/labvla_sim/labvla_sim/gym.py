@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from labvla_policy.runtime.cell import Cell, load_cell
 from labvla_sim.plant.rendering import CellRenderer
-from labvla_sim.plant.servo import JointServo, RowPlayer
+from labvla_sim.plant.servo import JointServo, RowPlayer, fastest_rows
 from labvla_sim.plant.sim_cell import SimCell
 from labvla_sim.tasks.registry import TASKS
 from labvla_sim.tasks.trial import Trial
@@ -59,7 +59,7 @@ class CellEnv(gymnasium.Env[Observation, Action]):
         self.cell = cell if isinstance(cell, Cell) else load_cell(cell)
         self.task, self.variation, self.render_mode = task, variation, render_mode
         self.trial = Trial(SimCell(self.cell))
-        self._servo = JointServo(tuple(arm.kind for arm in self.cell.arms))
+        self._servo = JointServo.stiff(self.cell)
         self._renderer = CellRenderer(self.cell, sizes=image_size)
         self._dt = 1.0 / self.cell.policy.row_rate
         self._debt = 0.0
@@ -85,7 +85,7 @@ class CellEnv(gymnasium.Env[Observation, Action]):
         self.trial.reset(self.task, drawn, options.get("variation", self.variation))
         state = self.trial.sim.state()
         start = np.concatenate([state.positions, state.widths])
-        self._player = RowPlayer(start, self._dt)
+        self._player = RowPlayer(start, self._dt, fastest_rows(self.cell))
         self._debt = 0.0
         return self._observe(), {"episode_seed": drawn}
 

@@ -111,7 +111,7 @@ def test_torques_that_are_no_numbers_are_refused(sim):
 
 def test_the_servo_tracks_a_slow_motion(cell):
     sim = SimCell(cell, noise=SILENT)
-    servo, start = JointServo(("fr3",)), sim.state().positions
+    servo, start = JointServo.stiff(cell), sim.state().positions
     worst = 0.0
     for tick in range(1500):
         phase = tick * 1e-3 * np.pi / 1.5

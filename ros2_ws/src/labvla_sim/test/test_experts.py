@@ -11,7 +11,7 @@ from labvla_sim.experts import drive, make_expert
 from labvla_sim.experts.base import tool_pose
 from labvla_sim.experts.ik import Reach
 from labvla_sim.experts.motion import SAMPLE, MotionBuilder
-from labvla_sim.plant import RowPlayer
+from labvla_sim.plant import JointServo, RowPlayer
 from labvla_sim.tasks import TASKS
 
 CELL = load_cell("franka")
@@ -58,7 +58,7 @@ def test_motions_keep_the_operating_limits_and_stop_between_segments(values):
 
 def test_rows_are_played_without_a_jump_when_a_new_plan_arrives():
     dt = 1 / 30
-    player = RowPlayer(np.zeros(1), dt)
+    player = RowPlayer(np.zeros(1), dt, np.array([np.inf]))
     player.load(np.linspace(0.02, 1.0, 50)[:, None])
     track = []
     for tick in range(600):
@@ -68,6 +68,17 @@ def test_rows_are_played_without_a_jump_when_a_new_plan_arrives():
         track.append(player.sample()[0][0])
         player.advance(1e-3)
     assert np.abs(np.diff(track)).max() < 0.0015
+
+
+def test_a_plan_far_away_is_joined_no_faster_than_allowed():
+    player = RowPlayer(np.zeros(1), 1 / 30, np.array([0.6]))
+    player.load(np.ones((50, 1)))
+    track = []
+    for _ in range(2000):
+        track.append(player.sample()[0][0])
+        player.advance(1e-3)
+    assert np.abs(np.diff(track)).max() <= 0.6e-3 * 1.3
+    assert track[-1] == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("variation", ["id", "ood"])
@@ -140,8 +151,17 @@ def test_an_arm_that_is_pushed_away_finds_back(trial):
         if trial.sim.ticks == 1500:
             trial.sim.push("arm/hand", [0, -140, 0, 0, 0, 0], 0.3)
 
-    outcome = drive(trial, make_expert(CELL, "press", episode.scene).plan, on_tick=disturb)
+    expert, servo = make_expert(CELL, "press", episode.scene), JointServo.compliant(CELL)
+    outcome = drive(trial, expert.plan, servo=servo, on_tick=disturb)
+    assert "the arm was moved" in outcome.replans
     assert outcome.success, outcome.replans
+
+
+@pytest.mark.parametrize("task", sorted(TASKS))
+def test_the_expert_also_succeeds_with_the_compliance_of_the_cell(trial, task):
+    episode = trial.reset(task, 31)
+    expert, servo = make_expert(CELL, task, episode.scene), JointServo.compliant(CELL)
+    assert drive(trial, expert.plan, servo=servo).success
 
 
 @pytest.mark.long

@@ -175,7 +175,7 @@ def test_almost_pressed_is_not_pressed(almost):
 # The judges, on the simulation
 
 CASES = [(task, name) for task in sorted(IMPOSTORS) for name in sorted(IMPOSTORS[task])]
-LONG_ENOUGH = 12.0  # s of simulated time: all attempts are over
+LONG_ENOUGH = 9.0  # s of simulated time: all attempts are over
 TELLING = {  # what shows that an attempt really came close
     "LowLift": "held",
     "ShortHold": "raised",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from labvla_sim.plant.servo import JointServo, RowPlayer
+from labvla_sim.plant.servo import JointServo, RowPlayer, fastest_rows
 
 if TYPE_CHECKING:
     from labvla_sim.experts.base import Plan
@@ -36,6 +36,7 @@ def drive(
     planner: Planner,
     *,
     executed_rows: int = 8,
+    servo: JointServo | None = None,
     limit: float = math.inf,
     on_tick: Callable[[Trial], None] | None = None,
 ) -> Outcome:
@@ -45,15 +46,17 @@ def drive(
         trial: a trial that was reset.
         planner: returns rows from the present state, such as `Expert.plan`.
         executed_rows: how many rows are played before the planner is asked again.
+        servo: what turns rows into torques; a stiff one if not given.
         limit: simulated seconds, if shorter than the task's own limit.
         on_tick: called after each tick, for recording and disturbances.
     """
     sim = trial.sim
-    servo = JointServo(tuple(arm.kind for arm in sim.cell.arms))
+    servo = servo or JointServo.stiff(sim.cell)
     dt = 1.0 / sim.cell.policy.row_rate
     state = sim.state()
     joints = len(state.positions)
-    player = RowPlayer(np.concatenate([state.positions, state.widths]), dt)
+    start = np.concatenate([state.positions, state.widths])
+    player = RowPlayer(start, dt, fastest_rows(sim.cell))
     period = round(executed_rows * dt * 1e3)
     replans: list[str] = []
     while not (trial.verdict.success or trial.out_of_time or trial.time >= limit):

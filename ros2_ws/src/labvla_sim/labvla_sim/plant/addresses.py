@@ -30,7 +30,6 @@ class Addresses:
     motors: Indices  # the same in ctrl
     fingers: Indices  # arms x 2, in qpos
     grippers: Indices  # one per arm, in ctrl
-    hands: Indices  # bodies
     flanges: Indices  # bodies
     objects: dict[str, int]  # bodies that a task may ask for
     button: int | None  # in qpos
@@ -51,7 +50,6 @@ class Addresses:
             motors=_array([model.actuator(joint.name).id for joint in joints]),
             fingers=_array(fingers),
             grippers=_array([model.actuator(f"{arm.name}/{GRIPPER}").id for arm in cell.arms]),
-            hands=_array([model.body(f"{arm.name}/hand").id for arm in cell.arms]),
             flanges=_array([model.body(f"{arm.name}/flange").id for arm in cell.arms]),
             objects=_objects(model),
             button=None if description.hot_plate is None else int(model.joint(BUTTON).qposadr[0]),

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from labvla_policy.runtime.cell import Impedance
+
 if TYPE_CHECKING:
+    from labvla_policy.runtime.cell import Cell
     from labvla_policy.runtime.types import Array
 
 # Nm/rad per joint, and Nms/rad: critical for the unit inertia that the shoulder joints have about.
@@ -20,12 +23,40 @@ _STIFFNESS = {
 }
 
 
-class JointServo:
-    """Torques that pull the joints to a moving target."""
+def fastest_rows(cell: Cell) -> Array:
+    """Return the speed up to which a cell's rows are played: joints, then grippers (which jump)."""
+    joints = [np.asarray(arm.operating_limits.velocity) for arm in cell.arms]
+    return np.concatenate([*joints, np.full(len(cell.arms), np.inf)])
 
-    def __init__(self, kinds: tuple[str, ...]) -> None:
-        self._stiffness = np.concatenate([_STIFFNESS[kind] for kind in kinds])
-        self._damping = 2.0 * np.sqrt(self._stiffness)
+
+class JointServo:
+    """Torques that pull the joints to a moving target.
+
+    Its usual gains track closely. After a violent push (140 N at the hand) they saturate against
+    the robot's limit on the change of torque and may swing for seconds; those of the cell do not.
+    """
+
+    def __init__(self, stiffness: Array, damping_ratio: Array | float = 1.0) -> None:
+        self._stiffness = np.asarray(stiffness, dtype=np.float64)
+        self._damping = 2.0 * np.asarray(damping_ratio) * np.sqrt(self._stiffness)
+
+    @staticmethod
+    def stiff(cell: Cell) -> JointServo:
+        """Return a servo that tracks closely, for demonstrations."""
+        return JointServo(np.concatenate([_STIFFNESS[arm.kind] for arm in cell.arms]))
+
+    @staticmethod
+    def compliant(cell: Cell) -> JointServo:
+        """Return a servo as soft as the cell asks for; arms without springs stay stiff."""
+        springs, ratios = [], []
+        for arm in cell.arms:
+            if isinstance(arm.compliance, Impedance):
+                springs.append(arm.compliance.stiffness)
+                ratios.append(arm.compliance.damping_ratio)
+            else:
+                springs.append(_STIFFNESS[arm.kind])
+                ratios.append((1.0,) * len(arm.joints))
+        return JointServo(np.concatenate(springs), np.concatenate(ratios))
 
     def torques(self, target: Array, speed: Array, joints: Array, velocities: Array) -> Array:
         """Return Nm per joint, without gravity."""
@@ -36,19 +67,24 @@ class JointServo:
 class RowPlayer:
     """Plays rows of a plan smoothly: a cubic through the rows, held after the last one.
 
-    A new plan takes over from where the old one is at that moment, so that replanning does not
-    jump.
+    A new plan takes over from where the old one is at that moment, and is joined no faster than
+    `fastest` (per second): a plan for an arm that was pushed away would otherwise tear it along.
     """
 
-    def __init__(self, start: Array, dt: float) -> None:
+    def __init__(self, start: Array, dt: float, fastest: Array) -> None:
         self._dt = dt
+        self._largest_step = np.asarray(fastest) * dt
         self._rows = np.stack([start, start])
         self._elapsed = 0.0
 
     def load(self, rows: Array) -> None:
         """Start a plan: `rows` are the targets one, two, ... row times from now."""
         here, _ = self.sample()
-        self._rows = np.concatenate([[here], rows])
+        joined = [here]
+        for row in rows:
+            step = np.clip(row - joined[-1], -self._largest_step, self._largest_step)
+            joined.append(joined[-1] + step)
+        self._rows = np.array(joined)
         self._elapsed = 0.0
 
     def advance(self, seconds: float) -> None:
