@@ -9,8 +9,8 @@ import numpy as np
 
 import labvla_control
 from benchmarks.control.arrays import Floats
-from labvla_policy.runtime.cell import Cell, load_cell
-from labvla_policy.runtime.cell.arm import Arm as CellArm
+from labvla_policy.runtime.cell import load_cell
+from labvla_policy.runtime.controller_settings import reference_settings
 
 
 @dataclass(frozen=True)
@@ -58,48 +58,5 @@ def load_arm(cell_name: str) -> Arm:
         ),
         row_period=1.0 / cell.policy.row_rate,
         row_offset=cell.policy.row_offset,
-        config=_controller_config(cell),
+        config=reference_settings(cell),
     )
-
-
-def _controller_config(cell: Cell) -> dict[str, Any]:
-    joints = [
-        _joint(arm, index, name) for arm in cell.arms for index, name in enumerate(arm.joints)
-    ]
-    return {
-        "joints": joints,
-        "period": 1.0 / cell.controller.rate,
-        "command": "position",
-        "compliance": "none",
-    }
-
-
-def _joint(arm: CellArm, index: int, name: str) -> dict[str, Any]:
-    hardware, operating = arm.hardware_limits, arm.operating_limits
-    # The core has one margin for both ends of a joint's range.
-    margin = max(
-        operating.position_lower[index] - hardware.position_lower[index],
-        hardware.position_upper[index] - operating.position_upper[index],
-    )
-    limits: dict[str, Any] = {
-        "lower": hardware.position_lower[index],
-        "upper": hardware.position_upper[index],
-        "velocity": hardware.velocity[index],
-    }
-    if near := hardware.velocity_near_limits:
-        limits["velocity_law"] = {
-            "offset": min(near.upper.c[index], near.lower.c[index]),
-            "slope": min(near.upper.k[index], near.lower.k[index]),
-            "lower": near.lower.q[index],
-            "upper": near.upper.q[index],
-        }
-    return {
-        "name": name,
-        "hardware": limits,
-        "operating": {
-            "velocity": operating.velocity[index],
-            "acceleration": operating.acceleration[index],
-            "jerk": operating.jerk[index],
-            "position_margin": margin,
-        },
-    }

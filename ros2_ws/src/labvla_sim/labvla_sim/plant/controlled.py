@@ -6,71 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from labvla_control import Chunk, Config, Controller, State, Verdict, config_from_dict
+from labvla_control import Chunk, Controller, State, Verdict, config_from_dict
+from labvla_policy.runtime.controller_settings import effort_settings
 
 if TYPE_CHECKING:
-    from labvla_policy.runtime.cell import Arm, Cell
     from labvla_sim.plant.sim_cell import RobotState
     from labvla_sim.tasks.trial import Trial
 
 PERIOD = 1e-3  # s, one tick of the plant
-
-# Smallest effective inertia of each joint over the workspace (kg m^2), for the damping of the
-# springs: computed from the generated arm's mass matrix.
-_INERTIA = {"fr3": (0.4, 0.4, 0.4, 0.4, 0.1, 0.1, 0.1)}
-
-
-def controller_config(cell: Cell) -> Config:
-    """Return the controller's configuration for a cell whose arms take torques."""
-    joints = [joint for arm in cell.arms for joint in _joints(arm)]
-    grippers = [
-        {"name": arm.gripper_name, "lower": 0.0, "upper": arm.gripper.stroke} for arm in cell.arms
-    ]
-    return config_from_dict(
-        {
-            "joints": joints,
-            "grippers": grippers,
-            "period": PERIOD,
-            "command": "effort",
-            "compliance": "impedance",
-        }
-    )
-
-
-def _joints(arm: Arm) -> list[dict[str, Any]]:
-    hardware, operating, springs = arm.hardware_limits, arm.operating_limits, arm.compliance
-    if springs.kind != "impedance":
-        raise ValueError(
-            f"{arm.name}: expected impedance on an effort interface, got {springs.kind}: "
-            "the simulated plant takes torques"
-        )
-    return [
-        {
-            "name": joint,
-            # The cell's operating range is checked against the hardware's when it is loaded: here
-            # it is the range, and needs no margin.
-            "hardware": {
-                "lower": operating.position_lower[i],
-                "upper": operating.position_upper[i],
-                "velocity": hardware.velocity[i],
-            },
-            "operating": {
-                "velocity": operating.velocity[i],
-                "acceleration": operating.acceleration[i],
-                "jerk": operating.jerk[i],
-                "position_margin": 0.0,
-            },
-            "impedance": {
-                "stiffness": springs.stiffness[i],
-                "damping_ratio": springs.damping_ratio[i],
-                "inertia": _INERTIA[arm.kind][i],
-                "error_clip": springs.error_clip[i],
-                "torque": springs.torque[i],
-                "torque_rate": springs.torque_rate[i],
-            },
-        }
-        for i, joint in enumerate(arm.joints)
-    ]
 
 
 class ControlledCell:
@@ -78,23 +21,14 @@ class ControlledCell:
 
     def __init__(self, trial: Trial) -> None:
         self.trial = trial
-        self.controller = Controller(controller_config(trial.sim.cell))
+        self.controller = Controller(config_from_dict(effort_settings(trial.sim.cell)))
         self.restart()
 
     def restart(self) -> None:
         """Take the arms over from where they are, at rest."""
         state = self.trial.sim.state()
-        lower, upper = self._range()
-        self.controller.activate(np.clip(state.positions, lower, upper))
+        self.controller.activate(state.positions)
         self._widths = state.widths.copy()
-
-    def _range(self) -> tuple[Any, Any]:
-        arms = self.trial.sim.cell.arms
-        limits = [arm.operating_limits for arm in arms]
-        return (
-            np.concatenate([limit.position_lower for limit in limits]),
-            np.concatenate([limit.position_upper for limit in limits]),
-        )
 
     def submit(self, chunk: Chunk, now: int) -> Verdict:
         """Hand a chunk to the controller; `now` is the plant's time (ns)."""

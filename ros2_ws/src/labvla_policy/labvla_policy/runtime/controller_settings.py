@@ -1,0 +1,81 @@
+"""What the trajectory controller has to know of a cell, as plain data.
+
+Names are those of the controller core's configuration (`labvla_control.config_from_dict`); the core
+itself is not needed to write them down.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from labvla_policy.runtime.cell import Arm, Cell
+
+# Smallest effective inertia of each joint over the workspace (kg m^2): too small a value damps the
+# springs too little, and these are below what the mass matrix of the simulated arm shows.
+_INERTIA = {"fr3": (0.4, 0.4, 0.4, 0.4, 0.1, 0.1, 0.1)}
+
+
+def reference_settings(cell: Cell) -> dict[str, Any]:
+    """Return joints, limits and period: for a controller whose commands are its reference."""
+    return {
+        "joints": [_joint(arm, i) for arm in cell.arms for i in range(len(arm.joints))],
+        "period": 1.0 / cell.controller.rate,
+        "command": "position",
+        "compliance": "none",
+    }
+
+
+def effort_settings(cell: Cell) -> dict[str, Any]:
+    """Return the settings for a cell whose arms take torques: with springs and grippers."""
+    stiff = [arm.name for arm in cell.arms if arm.compliance.kind != "impedance"]
+    if stiff:
+        raise ValueError(f"{stiff[0]}: expected impedance on an effort interface")
+    settings = reference_settings(cell)
+    springs = [_spring(arm, i) for arm in cell.arms for i in range(len(arm.joints))]
+    for joint, spring in zip(settings["joints"], springs, strict=True):
+        joint["impedance"] = spring
+    grippers = [
+        {"name": arm.gripper_name, "lower": 0.0, "upper": arm.gripper.stroke} for arm in cell.arms
+    ]
+    return {**settings, "grippers": grippers, "command": "effort", "compliance": "impedance"}
+
+
+def _joint(arm: Arm, i: int) -> dict[str, Any]:
+    hardware, operating = arm.hardware_limits, arm.operating_limits
+    limits: dict[str, Any] = {
+        "lower": hardware.position_lower[i],
+        "upper": hardware.position_upper[i],
+        "velocity": hardware.velocity[i],
+    }
+    if near := hardware.velocity_near_limits:
+        limits["velocity_law"] = {
+            "offset": min(near.upper.c[i], near.lower.c[i]),
+            "slope": min(near.upper.k[i], near.lower.k[i]),
+            "lower": near.lower.q[i],
+            "upper": near.upper.q[i],
+        }
+    return {
+        "name": arm.joints[i],
+        "hardware": limits,
+        "operating": {
+            "lower": operating.position_lower[i],
+            "upper": operating.position_upper[i],
+            "velocity": operating.velocity[i],
+            "acceleration": operating.acceleration[i],
+            "jerk": operating.jerk[i],
+            "position_margin": 0.0,  # the cell's operating range has its own room
+        },
+    }
+
+
+def _spring(arm: Arm, i: int) -> dict[str, Any]:
+    springs = arm.compliance
+    assert springs.kind == "impedance"
+    return {
+        "stiffness": springs.stiffness[i],
+        "damping_ratio": springs.damping_ratio[i],
+        "inertia": _INERTIA[arm.kind][i],
+        "error_clip": springs.error_clip[i],
+        "torque": springs.torque[i],
+        "torque_rate": springs.torque_rate[i],
+    }
