@@ -43,6 +43,8 @@ class OperatingLimits:
     acceleration: float
     jerk: float
     position_margin: float
+    lower: float
+    upper: float
 
 class ImpedanceGains:
     def __init__(self) -> None: ...

@@ -47,7 +47,9 @@ void bind_config(nb::module_& m) {
       .def_rw("velocity", &OperatingLimits::velocity)
       .def_rw("acceleration", &OperatingLimits::acceleration)
       .def_rw("jerk", &OperatingLimits::jerk)
-      .def_rw("position_margin", &OperatingLimits::position_margin);
+      .def_rw("position_margin", &OperatingLimits::position_margin)
+      .def_rw("lower", &OperatingLimits::lower)
+      .def_rw("upper", &OperatingLimits::upper);
   nb::class_<ImpedanceGains>(m, "ImpedanceGains", "Joint impedance on an effort interface.")
       .def(nb::init<>())
       .def_rw("stiffness", &ImpedanceGains::stiffness)
