@@ -43,6 +43,8 @@ class OperatingLimits:
     acceleration: float
     jerk: float
     position_margin: float
+    lower: float
+    upper: float
 
 class ImpedanceGains:
     def __init__(self) -> None: ...
@@ -118,6 +120,7 @@ class Config:
     stiffness_scale_rate: float
     blind_limit: float
     standstill_limit: float
+    longest_overrun: float
     shortest_blend: float
     longest_blend: float
     plan_share: float
@@ -273,7 +276,7 @@ class State:
 
 class Controller:
     def __init__(self, config: Config) -> None: ...
-    def activate(self, position: Floats) -> None: ...
+    def activate(self, position: Floats, velocity: Floats | None = None) -> None: ...
     def deactivate(self) -> None: ...
     def submit(self, chunk: Chunk, received_ns: int | None = None) -> Verdict: ...
     def update(

@@ -47,7 +47,9 @@ void bind_config(nb::module_& m) {
       .def_rw("velocity", &OperatingLimits::velocity)
       .def_rw("acceleration", &OperatingLimits::acceleration)
       .def_rw("jerk", &OperatingLimits::jerk)
-      .def_rw("position_margin", &OperatingLimits::position_margin);
+      .def_rw("position_margin", &OperatingLimits::position_margin)
+      .def_rw("lower", &OperatingLimits::lower)
+      .def_rw("upper", &OperatingLimits::upper);
   nb::class_<ImpedanceGains>(m, "ImpedanceGains", "Joint impedance on an effort interface.")
       .def(nb::init<>())
       .def_rw("stiffness", &ImpedanceGains::stiffness)
@@ -110,6 +112,7 @@ void bind_config(nb::module_& m) {
       .def_rw("stiffness_scale_rate", &Config::stiffness_scale_rate)
       .def_rw("blind_limit", &Config::blind_limit)
       .def_rw("standstill_limit", &Config::standstill_limit)
+      .def_rw("longest_overrun", &Config::longest_overrun)
       .def_rw("shortest_blend", &Config::shortest_blend)
       .def_rw("longest_blend", &Config::longest_blend)
       .def_rw("plan_share", &Config::plan_share)

@@ -27,6 +27,12 @@ def changed(index: int, **changes) -> list[dict]:
         ),
         ({"joints": changed(0, operating={"acceleration": 0.5})}, "longer than standstill_limit"),
         ({"joints": changed(0, operating={"position_margin": 3.0})}, "no position is left"),
+        (
+            {"joints": changed(1, operating={"lower": 0.1, "upper": -0.1})},
+            "fr3_joint2.operating: expected lower < upper",
+        ),
+        ({"joints": changed(1, operating={"upper": np.nan})}, "fr3_joint2.operating: expected"),
+        ({"joints": changed(1, operating={"lower": 1.8})}, "no position is left"),
         ({"joints": changed(4, impedance={"stiffness": -1.0})}, "fr3_joint5.impedance"),
         ({"period": 0.0}, "period: expected"),
         ({"blind_limit": 2.0}, "blind_limit: expected"),
@@ -66,6 +72,15 @@ def test_dict_fills_nested_values() -> None:
     assert isinstance(config, Config)
     assert config.admittance.share == 0.2
     assert config.joints[0].name == "shoulder_pan_joint"
+
+
+def test_the_operating_range_narrows_the_hardware_range_and_never_widens_it() -> None:
+    plain = cells.ur5e().joints[1].soft_limits()
+    joints = cells.ur5e_joints()
+    joints[1]["operating"] |= {"lower": -3.1, "upper": -0.05}
+    assert cells.ur5e(joints=joints).joints[1].soft_limits() == [-3.1, -0.05]
+    joints[1]["operating"] |= {"lower": -9.0, "upper": 9.0}
+    assert cells.ur5e(joints=joints).joints[1].soft_limits() == plain
 
 
 @pytest.mark.parametrize("joint", list(cells.fr3().joints), ids=lambda joint: joint.name)

@@ -174,6 +174,22 @@ def test_a_joint_found_beyond_its_soft_limit_may_only_come_back() -> None:
     assert speed[1] <= CONFIG.joints[1].operating.velocity + 1e-9
 
 
+def test_a_joint_found_outside_its_operating_range_may_only_come_back() -> None:
+    """Activation looks at the hardware range, the motion at the operating range."""
+    joints = cells.fr3_joints()
+    joints[3]["operating"] |= {"lower": -2.5, "upper": HOME[3] - 0.05}
+    config = cells.fr3_position(joints=joints)
+    chunks = []
+    for k in range(40):
+        targets = rows(40)
+        targets[:, 3] += 0.1 if k < 10 else -0.2
+        chunks.append((0.1 * k, chunk(targets, start=round(1e8 * k), sequence=k + 1)))
+    trace = simulate(config, HOME, chunks, 4.0)
+    assert trace.position[:, 3].max() <= HOME[3] + 1e-9
+    assert -2.5 <= trace.position[-1, 3] <= HOME[3] - 0.05
+    assert trace.position[:, 3].min() >= -2.5
+
+
 @settings(max_examples=300)
 @given(data=st.data())
 def test_no_stamp_and_no_number_upsets_it(data) -> None:

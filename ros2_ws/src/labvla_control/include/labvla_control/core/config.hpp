@@ -49,6 +49,10 @@ struct OperatingLimits {
   double acceleration = 2.5;
   double jerk = 100.0;
   double position_margin = 0.02;  // kept free before each hardware position limit
+  // A cell may want less than the joint can: a lift that shall not go below the table. What reaches
+  // beyond the hardware range less its margin has no effect.
+  double lower = -std::numeric_limits<double>::infinity();
+  double upper = std::numeric_limits<double>::infinity();
 };
 
 // Joint impedance on an effort interface.
@@ -117,8 +121,10 @@ struct Config {
 
   double blind_limit = 0.5;       // [s] of a plan after the last accepted chunk
   double standstill_limit = 0.8;  // [s] after the last accepted chunk at the latest
-  double shortest_blend = 0.06;   // [s]
-  double longest_blend = 1.5;     // [s]
+  double longest_overrun =
+      0.25;  // [s] the motion may go on after the last row while a newer chunk is due
+  double shortest_blend = 0.06;  // [s]
+  double longest_blend = 1.5;    // [s]
   double plan_share = 0.85;  // of acceleration and jerk a plan may use; the rest belongs to splices
   double longest_lead = 0.25;      // [s] a chunk may start in the future
   double longest_age = 5.0;        // [s] since a chunk's observation
@@ -148,8 +154,9 @@ inline double velocity_law_margin(const VelocityLaw& law, double velocity, doubl
 // The limits that every reference sample keeps.
 inline AxisLimits operating_axis(const JointConfig& joint) {
   const OperatingLimits& o = joint.operating;
-  AxisLimits axis{joint.hardware.lower + o.position_margin,
-                  joint.hardware.upper - o.position_margin, o.velocity, o.acceleration, o.jerk};
+  AxisLimits axis{std::max(o.lower, joint.hardware.lower + o.position_margin),
+                  std::min(o.upper, joint.hardware.upper - o.position_margin), o.velocity,
+                  o.acceleration, o.jerk};
   if (const auto& law = joint.hardware.velocity_law) {
     const double margin = velocity_law_margin(*law, o.velocity, o.acceleration);
     axis.lower = std::max(axis.lower, law->lower + margin);

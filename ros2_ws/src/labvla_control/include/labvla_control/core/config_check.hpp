@@ -50,6 +50,9 @@ class ConfigCheck {
     expect(positive(c.period) && c.period <= 0.02, "period: expected (0, 0.02] s, got ", c.period);
     expect(positive(c.blind_limit) && c.blind_limit <= c.standstill_limit,
            "blind_limit: expected (0, standstill_limit], got ", c.blind_limit);
+    expect(c.longest_overrun >= 0.0 && c.longest_overrun <= c.blind_limit,
+           "longest_overrun: expected 0 to blind_limit ", c.blind_limit, " s, got ",
+           c.longest_overrun);
     expect(positive(c.shortest_blend) && c.shortest_blend < c.longest_blend,
            "shortest_blend: expected (0, longest_blend), got ", c.shortest_blend);
     expect(c.shortest_blend >= 4.0 * c.period, "shortest_blend: expected at least 4 periods, got ",
@@ -75,6 +78,8 @@ class ConfigCheck {
     expect(positive(o.jerk), j.name, ".operating.jerk: expected > 0 rad/s^3, got ", o.jerk);
     expect(o.position_margin >= 0.0, j.name, ".operating.position_margin: expected >= 0 rad, got ",
            o.position_margin);
+    expect(o.lower < o.upper, j.name, ".operating: expected lower < upper, got ", o.lower, " and ",
+           o.upper, " rad");
     expect(!h.velocity_law || (positive(h.velocity_law->slope) && h.velocity_law->offset <= 0.0),
            j.name, ".hardware.velocity_law: expected slope > 0 and offset <= 0");
     expect(positive(j.start_tolerance), j.name, ".start_tolerance: expected > 0 rad, got ",
@@ -82,7 +87,7 @@ class ConfigCheck {
     if (!positive(o.velocity) || !positive(o.acceleration) || !positive(o.jerk)) return;
     const AxisLimits axis = operating_axis(j);
     expect(axis.lower < axis.upper, j.name, ": no position is left between ", axis.lower, " and ",
-           axis.upper, " after position_margin and the hardware velocity law");
+           axis.upper, " after the operating range, position_margin and the hardware velocity law");
     // Full speed to rest takes V/A plus one jerk phase; later than that no watchdog can keep its
     // promise.
     const double stop = o.velocity / o.acceleration + o.acceleration / o.jerk;

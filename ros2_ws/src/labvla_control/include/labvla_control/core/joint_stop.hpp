@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "labvla_control/core/plan.hpp"
+#include "labvla_control/core/settling.hpp"
 #include "labvla_control/core/stop_profile.hpp"
 #include "labvla_control/core/types.hpp"
 #include "labvla_control/core/viability.hpp"
@@ -19,42 +20,38 @@ namespace labvla::control {
 class JointStop {
  public:
   void start(const PerJoint<Motion>& from, const PerJoint<AxisLimits>& limits, int joints) {
-    from_ = from;
     joints_ = joints;
     elapsed_ = 0.0;
-    settle_ = 0.0;
     alone_.fill(false);
-    for (std::size_t i = 0; i < count(); ++i) {
-      settle_ = std::max(settle_, std::abs(from[i].a) / (kShare * limits[i].jerk));
-    }
+    settling_ = Settling(from, limits, joints, kShare);
     constexpr double kStanding = 1e-6;
     double acceleration = limits[0].acceleration / kStanding;
     double jerk = limits[0].jerk / kStanding;
     for (std::size_t i = 0; i < count(); ++i) {
-      settled_[i] = advance(from[i], settling_jerk(i), settle_);
-      const double speed = std::max(std::abs(settled_[i].v), kStanding);
+      const double speed = std::max(std::abs(settling_.settled(i).v), kStanding);
       acceleration = std::min(acceleration, kShare * limits[i].acceleration / speed);
       jerk = std::min(jerk, kShare * limits[i].jerk / speed);
     }
     factor_ = StopProfile(1.0, 0.0, acceleration, jerk);
-    last_end_ = settle_ + factor_.duration();
+    last_end_ = settling_.duration() + factor_.duration();
   }
 
   void hold(const PerJoint<Motion>& at, int joints) {
     joints_ = joints;
-    settle_ = 0.0;
     alone_.fill(false);
     factor_ = StopProfile(0.0, 0.0, 1.0, 1.0);
     elapsed_ = last_end_ = 0.0;
-    for (std::size_t i = 0; i < count(); ++i) settled_[i] = {at[i].p, 0.0, 0.0};
+    PerJoint<Motion> still{};
+    for (std::size_t i = 0; i < count(); ++i) still[i].p = at[i].p;
+    settling_ = Settling(still);
   }
 
   // Joint `i` could not stay on the common stop: it goes on alone with the quickest stop from `m`,
   // which its limits always allow. The others are not disturbed.
   void release(std::size_t i, const Motion& m, const AxisLimits& limits) {
     alone_[i] = true;
-    from_[i] = m;
     released_[i] = elapsed_;
+    released_at_[i] = m.p;
     quickest_[i] = StopProfile(m.v, m.a, limits.acceleration, limits.jerk);
     last_end_ = std::max(last_end_, elapsed_ + quickest_[i].duration());
   }
@@ -67,7 +64,7 @@ class JointStop {
 
   void sample(double ahead, CurveSample& out) const {
     const double t = elapsed_ + ahead;
-    const Motion factor = factor_.at(std::max(0.0, t - settle_));
+    const Motion factor = factor_.at(std::max(0.0, t - settling_.duration()));
     for (std::size_t i = 0; i < count(); ++i) {
       const Motion m = alone_[i] ? alone(i, t - released_[i]) : together(i, t, factor);
       out.p[i] = m.p;
@@ -82,26 +79,23 @@ class JointStop {
 
   std::size_t count() const { return static_cast<std::size_t>(joints_); }
   Motion together(std::size_t i, double t, const Motion& factor) const {
-    if (t < settle_) return advance(from_[i], settling_jerk(i), t);
-    const Motion& end = settled_[i];
+    if (t < settling_.duration()) return settling_.at(i, t);
+    const Motion& end = settling_.settled(i);
     return {end.p + end.v * factor.p, end.v * factor.v, end.v * factor.a};
   }
 
   Motion alone(std::size_t i, double t) const {
     const Motion moved = quickest_[i].at(t);
-    return {from_[i].p + moved.p, moved.v, moved.a};
+    return {released_at_[i] + moved.p, moved.v, moved.a};
   }
 
-  double settling_jerk(std::size_t i) const { return settle_ > 0.0 ? -from_[i].a / settle_ : 0.0; }
-
-  PerJoint<Motion> from_{};
-  PerJoint<Motion> settled_{};
+  Settling settling_;
   int joints_ = 0;
-  double settle_ = 0.0;
   double elapsed_ = 0.0;
   double last_end_ = 0.0;
   PerJoint<bool> alone_{};
   PerJoint<> released_{};
+  PerJoint<> released_at_{};
   PerJoint<StopProfile> quickest_{};
   StopProfile factor_{0.0, 0.0, 1.0, 1.0};
 };

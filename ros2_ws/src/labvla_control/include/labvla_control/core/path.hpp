@@ -140,19 +140,19 @@ class Path {
   }
 
   // Slows down along the path in the shortest time that keeps the limits. False, and nothing
-  // changed, when the path ahead is too short or a limit would break. `whole` asks to use all of
-  // the path that is left: an end of data.
+  // changed, when the path ahead is too short or a limit would break. `whole` asks to end on the
+  // last row if that can be done: an end of data.
   bool stop(double shortest, double longest, bool whole) {
     const Rate before = rate_;
     const double now = time();
-    const double room = plan_->end() - now;
+    const double room = plan_->last_row() - now;
     const auto fits = [&](double duration) {
       rate_ = before;
       rate_.ramp(now, 0.0, duration);
       return rate_.final_time() <= plan_->end() + kTimeRounding && slow_down_fits();
     };
     const double exact = 2.0 * room / std::max(before.at_now().value, kSlowestSplice);
-    if (whole && exact <= longest && fits(exact)) return true;
+    if (whole && exact >= shortest && exact <= longest && fits(exact)) return true;
     const double duration = smallest_time(shortest, longest, fits);
     if (duration < longest && fits(duration)) return true;
     rate_ = before;

@@ -1,5 +1,5 @@
-// An accepted chunk: a C2 curve per joint over evenly spaced rows, the gripper rows, and when a
-// stop must begin.
+// An accepted chunk: a C2 curve per joint over evenly spaced rows and a little beyond, the gripper
+// rows, and when a stop must begin.
 #pragma once
 
 #include <algorithm>
@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "labvla_control/core/settling.hpp"
 #include "labvla_control/core/types.hpp"
 
 namespace labvla::control {
@@ -26,26 +27,28 @@ struct Plan {
   int joints = 0;
   std::array<PerJoint<>, kMaxRows> value;
   std::array<PerJoint<>, kMaxRows> curvature;
+  Settling run_out;      // how the motion of the last row goes on
+  double overrun = 0.0;  // [s] of it that may be travelled
 
   int grippers = 0;
   std::array<bool, kMaxGrippers> gripper_known{};  // the set-points of the others stay
   std::array<PerGripper, kMaxRows> gripper;
 
-  double stop_begin =
-      0.0;  // [s, plan time] latest start of a slow-down that still ends on the last row
+  double stop_begin = 0.0;   // [s, plan time] when to slow down because the data end
   double blind_begin = 0.0;  // [s since accepted] when to slow down if nothing newer is accepted
   double accepted = 0.0;     // [s, update time]
   double row_change = 0.0;   // [rad] largest change of a row that the limits asked for
   std::uint64_t session = 0;
   std::uint64_t sequence = 0;
 
-  double end() const { return start + row_period * (rows - 1); }
+  double last_row() const { return start + row_period * (rows - 1); }
+  double end() const { return last_row() + overrun; }
 
-  // Before the first row the curve is continued at rest there; a plan is only executed inside its
-  // rows, so this serves checks that look a little too far. The same holds after the last row.
+  // Before the first row the curve is continued at rest there: a plan is only executed from its
+  // first row on, so this serves checks that look elsewhere.
   void sample(double time, CurveSample& out) const {
+    if (time > last_row()) return sample_run_out(time - last_row(), out);
     const double position = (time - start) / row_period;
-    const bool outside = !(position >= 0.0 && position <= rows - 1);
     const double inside = std::clamp(position, 0.0, static_cast<double>(rows - 1));
     const std::size_t k = static_cast<std::size_t>(std::min(static_cast<int>(inside), rows - 2));
     const double u = inside - static_cast<double>(k);
@@ -59,7 +62,7 @@ struct Plan {
     const PerJoint<>& x1 = value[k + 1];
     const PerJoint<>& g0 = curvature[k];
     const PerJoint<>& g1 = curvature[k + 1];
-    const double moving = outside ? 0.0 : 1.0;
+    const double moving = position >= 0.0 ? 1.0 : 0.0;
     for (std::size_t i = 0; i < static_cast<std::size_t>(joints); ++i) {
       out.p[i] = w * x0[i] + u * x1[i] + c0 * g0[i] + c1 * g1[i];
       out.v[i] = moving * ((x1[i] - x0[i]) / h + d0 * g0[i] + d1 * g1[i]);
@@ -73,6 +76,17 @@ struct Plan {
     const double position =
         std::clamp((time - start) / row_period, 0.0, static_cast<double>(rows - 1));
     return gripper[static_cast<std::size_t>(position + 1e-9)];
+  }
+
+ private:
+  void sample_run_out(double beyond, CurveSample& out) const {
+    for (std::size_t i = 0; i < static_cast<std::size_t>(joints); ++i) {
+      const Motion m = run_out.at(i, beyond);
+      out.p[i] = m.p;
+      out.v[i] = m.v;
+      out.a[i] = m.a;
+      out.j[i] = run_out.jerk_at(i, beyond);
+    }
   }
 };
 

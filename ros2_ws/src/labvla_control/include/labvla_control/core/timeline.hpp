@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "labvla_control/core/cadence.hpp"
 #include "labvla_control/core/config.hpp"
 #include "labvla_control/core/joint_stop.hpp"
 #include "labvla_control/core/path.hpp"
@@ -263,6 +264,7 @@ class Timeline {
     plan.session = c.session;
     plan.sequence = c.sequence;
     plan.row_change = 0.0;
+    cadence_.accept(c.session, commanded.time);
     fitter_.begin(plan.rows, static_cast<int>(first), c.dt);
     for (std::size_t i = 0; i < joints(); ++i) {
       for (std::size_t k = dropped; k < c.rows; ++k) column_[k - dropped] = target(c, k, i);
@@ -285,22 +287,16 @@ class Timeline {
         plan.gripper[k - dropped][g] = std::clamp(value, gripper.lower, gripper.upper);
       }
     }
+    run_out(plan);
     schedule_stop(plan);
   }
 
   // When the loop must begin to slow down if nothing better comes: late enough to use the rows,
-  // early enough to end on the last one, and in time for the standstill that a silent sender is
-  // promised.
+  // early enough to end on the last one where that is possible, and in time for the standstill that
+  // a silent sender is promised.
   void schedule_stop(Plan& plan) const {
     Path path(stop_limits_, plan.joints);
-    double rest = kShortestStop / 2.0;
-    const double whole =
-        std::min(plan.end() - std::max(plan.start, plan.accepted), config_.standstill_limit / 2.0);
-    for (; rest < whole; rest *= 1.3) {
-      path.take(plan, plan.end() - rest, 1.0);
-      if (path.stop(kShortestStop, config_.standstill_limit, true)) break;
-    }
-    plan.stop_begin = plan.end() - std::min(rest, whole) - 2.0 * config_.period;
+    plan.stop_begin = end_of_data(plan) - 2.0 * config_.period;
 
     constexpr double kStep = 0.025;
     const double reserve = 10.0 * config_.period;
@@ -310,6 +306,44 @@ class Timeline {
       if (time >= plan.stop_begin) break;
       if (plan.blind_begin + stop_duration(path, plan, time) + reserve <= config_.standstill_limit)
         break;
+    }
+  }
+
+  // A stop that ends on the last row begins `rest` before it. Where fewer rows are left, or where
+  // the next chunk of this sender is due before the arm would stand, the stop overruns the last
+  // row instead: to slow down at every chunk of a steady stream with short horizons would be to
+  // fall behind for ever.
+  double end_of_data(const Plan& plan) const {
+    Path path(stop_limits_, plan.joints);
+    const double left = std::min(plan.last_row() - std::max(plan.start, plan.accepted),
+                                 config_.standstill_limit / 2.0);
+    const auto ends_on_last_row = [&](double rest) {
+      path.take(plan, plan.last_row() - rest, 1.0);
+      return path.stop(kShortestStop, 2.0 * rest + kTimeRounding, true);
+    };
+    const double rest = smallest_time(kShortestStop / 2.0, left, ends_on_last_row);
+    const double begin = plan.last_row() - (rest < left ? rest : 0.0);
+    const double due = plan.accepted + cadence_.longest();
+    return due < plan.end() + rest ? std::max(begin, std::min(due, plan.end())) : begin;
+  }
+
+  // The motion of the last row goes on for as long as every joint could still stop inside its
+  // range.
+  void run_out(Plan& plan) const {
+    CurveSample last;
+    plan.sample(plan.last_row(), last);
+    PerJoint<Motion> motion{};
+    for (std::size_t i = 0; i < joints(); ++i) motion[i] = {last.p[i], last.v[i], last.a[i]};
+    plan.run_out = Settling(motion, limits_, plan.joints, 1.0);
+    plan.overrun = config_.longest_overrun;
+    for (std::size_t i = 0; i < joints(); ++i) {
+      const AxisLimits& l = limits_[i];
+      const Motion& m = plan.run_out.settled(i);
+      const double speed = std::abs(m.v);
+      const double room = m.v > 0.0 ? l.upper - m.p : m.p - l.lower;
+      const double braking = speed / 2.0 * (speed / l.acceleration + l.acceleration / l.jerk);
+      const double reach = plan.run_out.duration() + (room - braking) / std::max(speed, 1e-6);
+      plan.overrun = speed <= l.velocity ? std::clamp(reach, 0.0, plan.overrun) : 0.0;
     }
   }
 
@@ -337,6 +371,7 @@ class Timeline {
   }
 
   static constexpr double kShortestStop = 0.04;
+  static constexpr double kTimeRounding = 1e-9;
 
   const Config& config_;
   PerJoint<AxisLimits> limits_{};
@@ -344,6 +379,7 @@ class Timeline {
   std::array<int, kMaxJoints> joint_column_{};
   std::array<int, kMaxGrippers> gripper_column_{};
   RowFitter fitter_;
+  Cadence cadence_;
   Column column_{};
   Column curvature_{};
   bool any_ = false;
