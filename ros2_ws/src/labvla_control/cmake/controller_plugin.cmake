@@ -28,7 +28,7 @@ set_target_properties(compliant_trajectory_controller_parameters PROPERTIES
 
 add_library(labvla_control_plugin SHARED
   src/compliant_trajectory_controller.cpp src/config_from_parameters.cpp src/events.cpp
-  src/ports.cpp src/serial_chain.cpp)
+  src/messenger.cpp src/ports.cpp src/serial_chain.cpp)
 set(plugin_links
   labvla_control_core labvla_control_strict compliant_trajectory_controller_parameters
   controller_interface::controller_interface hardware_interface::hardware_interface

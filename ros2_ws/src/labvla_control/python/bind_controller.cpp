@@ -177,13 +177,16 @@ void bind_controller(nb::module_& m) {
       .def(nb::init<const Config&>(), "config"_a)
       .def(
           "activate",
-          [](C& c, const Vector& position) {
-            if (!c.core->activate(per_joint(position, c.joints(), "position"))) {
+          [](C& c, const Vector& position, const std::optional<Vector>& velocity) {
+            const PerJoint<> speed =
+                velocity ? per_joint(*velocity, c.joints(), "velocity") : PerJoint<>{};
+            if (!c.core->activate(per_joint(position, c.joints(), "position"), speed)) {
               throw std::invalid_argument(
-                  "activate: a position is not finite or outside its hardware limits");
+                  "activate: a value is not finite or a position outside its hardware limits");
             }
           },
-          "position"_a)
+          "position"_a, "velocity"_a = nb::none(),
+          "Takes over from where the robot is; in motion it stops first.")
       .def("deactivate", [](C& c) { c.core->deactivate(); })
       .def(
           "submit",

@@ -98,7 +98,7 @@ def cost(manager: Manager) -> dict[str, str]:
 
 
 def kills(cell: Cell, count: int) -> dict[str, Any]:
-    decelerating, standing, after_last_chunk, worst = [], [], [], {}
+    slowing, standing, after_last_chunk, worst = [], [], [], {}
     rng = np.random.default_rng(1)
     for seed in range(count):
         cell.activate()
@@ -112,13 +112,13 @@ def kills(cell: Cell, count: int) -> dict[str, Any]:
         cell.wait_for_standstill()
         motion = cell.motion()
         chunk_ns = epoch_ns + round((sent[-1] * Shape.chunk_period + Shape.latency) * 1e9)
-        decelerating.append((motion.first(STOPPING) - killed_ns) * 1e-6)
+        slowing.append((motion.first(STOPPING) - killed_ns) * 1e-6)
         standing.append((motion.standstill() - killed_ns) * 1e-6)
         after_last_chunk.append((motion.standstill() - chunk_ns) * 1e-6)
         keep_worst(worst, motion, cell)
         cell.deactivate()
     return {
-        "kill_to_first_decelerating_cycle_ms": quantiles(decelerating),
+        "kill_to_begin_of_slowing_ms": quantiles(slowing),
         "kill_to_standstill_ms": quantiles(standing),
         "last_chunk_to_standstill_ms": quantiles(after_last_chunk),
         "largest_share_of_limits": worst,
@@ -126,7 +126,7 @@ def kills(cell: Cell, count: int) -> dict[str, Any]:
 
 
 def stops(cell: Cell, count: int) -> dict[str, Any]:
-    decelerating, slower, standing, worst = [], [], [], {}
+    slowing, slower, standing, worst = [], [], [], {}
     cell.trigger("stop")  # only so that the service is found before it is timed
     rng = np.random.default_rng(2)
     for seed in range(count):
@@ -141,13 +141,13 @@ def stops(cell: Cell, count: int) -> dict[str, Any]:
         begun_ns = motion.first(STOPPING)
         after = motion.part(begun_ns)
         speed = after.speed()
-        decelerating.append((begun_ns - asked_ns) * 1e-6)
+        slowing.append((begun_ns - asked_ns) * 1e-6)
         slower.append((after.stamps[np.argmax(speed < 0.99 * speed[0])] - asked_ns) * 1e-6)
         standing.append((motion.standstill() - asked_ns) * 1e-6)
         keep_worst(worst, motion, cell)
         cell.deactivate()
     return {
-        "call_to_first_decelerating_cycle_ms": quantiles(decelerating),
+        "call_to_begin_of_slowing_ms": quantiles(slowing),
         "call_to_1_percent_slower_ms": quantiles(slower),
         "call_to_standstill_ms": quantiles(standing),
         "largest_share_of_limits": worst,

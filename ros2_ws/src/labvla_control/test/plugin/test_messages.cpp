@@ -1,10 +1,13 @@
 // Messages to the core's views and back, and the events about refusals and stops.
 #include <cmath>
 #include <limits>
+#include <optional>
+#include <string>
 
 #include "../cpp/check.hpp"
 #include "labvla_control/core/controller.hpp"
 #include "labvla_control/ros/events.hpp"
+#include "labvla_control/ros/handles.hpp"
 #include "labvla_control/ros/state_conversion.hpp"
 
 using namespace labvla::control;
@@ -118,6 +121,35 @@ void modes_have_the_values_of_the_message() {
   static_assert(static_cast<std::uint8_t>(Mode::kFault) == Message::FAULT);
 }
 
+// Before get_optional there were plain values, and a write said nothing.
+struct OldHandle {
+  double value = 1.0;
+  double get_value() const { return value; }
+  void set_value(double v) { value = v; }
+};
+struct NewHandle {
+  std::optional<double> value;
+  bool busy = false;
+  template <typename T>
+  std::optional<T> get_optional() const {
+    return value;
+  }
+  bool set_value(double v) {
+    if (!busy) value = v;
+    return !busy;
+  }
+};
+
+void handles_of_old_and_new_releases_are_read_and_written() {
+  OldHandle old;
+  CHECK(write_handle(old, 3.0) && read_handle(old) == 3.0);
+  NewHandle handle;
+  CHECK(std::isnan(read_handle(handle)));
+  CHECK(write_handle(handle, 3.0) && read_handle(handle) == 3.0);
+  handle.busy = true;
+  CHECK(!write_handle(handle, 4.0) && read_handle(handle) == 3.0);
+}
+
 void a_burst_of_refusals_is_one_event_with_a_count() {
   const Config config = two_joints();
   RefusalEvents events;
@@ -172,6 +204,7 @@ int main() {
   stamps_survive_both_ways();
   a_state_becomes_a_message_by_name();
   modes_have_the_values_of_the_message();
+  handles_of_old_and_new_releases_are_read_and_written();
   a_burst_of_refusals_is_one_event_with_a_count();
   every_refusal_and_stop_is_explained();
   a_stop_is_told_once_also_when_cycles_were_not_seen();

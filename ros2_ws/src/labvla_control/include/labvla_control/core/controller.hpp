@@ -37,12 +37,13 @@ class Controller {
   Controller(const Controller&) = delete;
   Controller& operator=(const Controller&) = delete;
 
-  // Takes the measured positions as the reference. False when one is not finite or outside its
-  // hardware limits.
-  bool activate(const PerJoint<>& position) {
+  // Takes the measured positions as the reference, and a robot in motion to a stop. False when a
+  // value is not finite or a position outside its hardware limits.
+  bool activate(const PerJoint<>& position, const PerJoint<>& velocity = {}) {
     for (std::size_t i = 0; i < count(); ++i) {
       const HardwareLimits& h = config_.joints[i].hardware;
       if (!(position[i] >= h.lower && position[i] <= h.upper)) return false;
+      if (!std::isfinite(velocity[i])) return false;
     }
     drop_plans();
     state_ = State{};
@@ -56,7 +57,12 @@ class Controller {
       request->store(false, std::memory_order_relaxed);
     }
     state_.measured_position = position;
-    reference_.anchor(position);
+    state_.measured_velocity = velocity;
+    if (at_rest()) {
+      reference_.anchor(position);
+    } else {
+      reference_.take_over(position, velocity);
+    }
     impedance_.reset();
     admittance_.reset();
     state_.closed = Refusal::kNone;

@@ -51,6 +51,16 @@ class Reference {
     hold();
   }
 
+  // Starts anew in motion and stops. What no operating limit can stop in time begins slower than it
+  // is.
+  void take_over(const PerJoint<>& position, const PerJoint<>& velocity) {
+    anchor(position);
+    for (std::size_t i = 0; i < count(); ++i)
+      motion_[i] = slowed_to_viable(position[i], velocity[i], limits_[i]);
+    joint_stop_.start(motion_, limits_, joints_);
+    source_ = Source::kJointStop;
+  }
+
   // Adopts `plan` at its time `time`, from whatever motion there is now.
   void follow(const Plan& plan, double time, double rate) {
     path_.take(plan, time, rate);

@@ -43,6 +43,20 @@ inline bool viable(const Motion& m, const AxisLimits& limits) {
   return range.lowest >= limits.lower - kRounding && range.highest <= limits.upper + kRounding;
 }
 
+// The fastest viable motion at `p` whose velocity is a share of `v`. Standing there must be viable.
+inline Motion slowed_to_viable(double p, double v, const AxisLimits& limits) {
+  Motion m{p, std::clamp(v, -limits.velocity, limits.velocity), 0.0};
+  if (viable(m, limits)) return m;
+  double refused = m.v;
+  m.v = 0.0;
+  constexpr int kBisections = 12;
+  for (int i = 0; i < kBisections; ++i) {
+    const double middle = (m.v + refused) / 2.0;
+    (viable({p, middle, 0.0}, limits) ? m.v : refused) = middle;
+  }
+  return m;
+}
+
 struct FilteredStep {
   Motion next;
   bool limited = false;
