@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from labvla_control import Chunk, Controller, Mode
 from streams import ROW, limits_of
+
+from labvla_control import Chunk, Controller, Mode
 
 CONFIG = cells.fr3_position()
 HOME = cells.FR3_HOME
