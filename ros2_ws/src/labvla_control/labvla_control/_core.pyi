@@ -220,6 +220,10 @@ class State:
     @property
     def time(self) -> float: ...
     @property
+    def stamp_ns(self) -> int: ...
+    @property
+    def activation(self) -> int: ...
+    @property
     def mode(self) -> Mode: ...
     @property
     def stop_reason(self) -> StopReason: ...
@@ -287,6 +291,7 @@ class Controller:
         ready: bool = True,
         speed_scaling: float = 1.0,
         elapsed: float = 0.0,
+        stamp_ns: int = 0,
         feedforward: Floats | None = None,
         wrench: Floats | None = None,
         rotation: Floats | None = None,

@@ -120,6 +120,8 @@ void bind_values(nb::module_& m) {
   };
   nb::class_<S>(m, "State", "After a control cycle. Arrays in the order of the configuration.")
       .def_prop_ro("time", [](const S& s) { return s.state.time; })
+      .def_prop_ro("stamp_ns", [](const S& s) { return s.state.stamp_ns; })
+      .def_prop_ro("activation", [](const S& s) { return s.state.activation; })
       .def_prop_ro("mode", [](const S& s) { return s.state.mode; })
       .def_prop_ro("stop_reason", [](const S& s) { return s.state.stop_reason; })
       .def_prop_ro(
@@ -197,27 +199,29 @@ void bind_controller(nb::module_& m) {
             return BoundVerdict{verdict, describe(verdict, c.core->config())};
           },
           "chunk"_a, "received_ns"_a = nb::none(),
-          "Judges a chunk. `received_ns` is now on the clock of its stamps; by default stamps "
-          "count update time.")
+          "Judges a chunk. `received_ns` is now on the clock of its stamps, unless `update` is "
+          "given stamps; by default stamps count update time.")
       .def(
           "update",
           [](C& c, const Vector& position, const Vector& velocity, bool ready, double speed_scaling,
-             double elapsed, std::optional<Vector> feedforward, std::optional<Vector> wrench,
-             std::optional<Matrix> rotation, std::optional<Matrix> jacobian) {
+             double elapsed, std::int64_t stamp_ns, std::optional<Vector> feedforward,
+             std::optional<Vector> wrench, std::optional<Matrix> rotation,
+             std::optional<Matrix> jacobian) {
             Inputs in;
             in.position = per_joint(position, c.joints(), "position");
             in.velocity = per_joint(velocity, c.joints(), "velocity");
             in.ready = ready;
             in.speed_scaling = speed_scaling;
             in.elapsed = elapsed;
+            in.stamp_ns = stamp_ns;
             if (feedforward) in.feedforward = per_joint(*feedforward, c.joints(), "feedforward");
             if (wrench && jacobian)
               in.wrist = wrist_input(*wrench, rotation, *jacobian, c.joints());
             return c.bound(c.core->update(in));
           },
           "position"_a, "velocity"_a, nb::kw_only(), "ready"_a = true, "speed_scaling"_a = 1.0,
-          "elapsed"_a = 0.0, "feedforward"_a = nb::none(), "wrench"_a = nb::none(),
-          "rotation"_a = nb::none(), "jacobian"_a = nb::none(),
+          "elapsed"_a = 0.0, "stamp_ns"_a = 0, "feedforward"_a = nb::none(),
+          "wrench"_a = nb::none(), "rotation"_a = nb::none(), "jacobian"_a = nb::none(),
           "One control cycle with what was measured.")
       .def(
           "stop", [](C& c) { c.core->stop(); }, "Latched until reset_stop.")

@@ -152,6 +152,40 @@ def test_only_differences_of_stamps_count(epoch: int) -> None:
     np.testing.assert_allclose(state.position, HOME + 0.01, atol=1e-3)
 
 
+def test_the_stamp_of_the_cycle_counts_as_time_of_receipt() -> None:
+    """Receipt and update time are then of one instant, however late the callback is run."""
+    controller = Controller(CONFIG)
+    controller.activate(HOME)
+    epoch = 1_790_000_000 * SECOND
+    state = controller.update(HOME, np.zeros(7), stamp_ns=epoch)
+    assert state.stamp_ns == epoch
+    verdict = controller.submit(
+        chunk(rows(40), start=epoch - SECOND // 10), received_ns=epoch + SECOND
+    )
+    assert verdict.accepted
+    assert verdict.late_rows == 3
+
+
+def test_without_a_stamp_the_time_of_receipt_counts() -> None:
+    controller = Controller(CONFIG)
+    controller.activate(HOME)
+    controller.update(HOME, np.zeros(7), stamp_ns=5 * SECOND)
+    controller.update(HOME, np.zeros(7))
+    verdict = controller.submit(chunk(rows(40)), received_ns=SECOND // 10)
+    assert verdict.late_rows == 3
+
+
+def test_a_plan_of_an_earlier_activation_is_not_executed() -> None:
+    controller = Controller(CONFIG)
+    controller.activate(HOME)
+    assert controller.state().activation == 1
+    assert controller.submit(chunk(rows() + 0.05)).accepted
+    controller.activate(HOME)
+    assert controller.state().activation == 2
+    state = controller.update(HOME, np.zeros(7))
+    assert state.splices == 0
+
+
 def test_activation_outside_the_hardware_limits_is_refused() -> None:
     outside = HOME.copy()
     outside[1] = 1.9

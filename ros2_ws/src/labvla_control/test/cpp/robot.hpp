@@ -81,8 +81,9 @@ class LimitWatch {
   explicit LimitWatch(const control::Config& config) : config_(config) {}
 
   void see(const control::State& state) {
-    if (state.anchors != anchors_) seen_ = 0;
+    if (state.anchors != anchors_ || state.activation != activation_) seen_ = 0;
     anchors_ = state.anchors;
+    activation_ = state.activation;
     for (std::size_t k = history_.size() - 1; k > 0; --k) history_[k] = history_[k - 1];
     for (std::size_t i = 0; i < config_.joints.size(); ++i) history_[0][i] = state.reference[i].p;
     seen_ = std::min<std::size_t>(seen_ + 1, history_.size());
@@ -106,6 +107,7 @@ class LimitWatch {
   std::array<control::PerJoint<>, 4> history_{};
   std::size_t seen_ = 0;
   std::uint64_t anchors_ = 0;
+  std::uint64_t activation_ = 0;
 };
 
 }  // namespace labvla::test

@@ -1,13 +1,47 @@
-// Loop, receiver, requests and readers at once; made for the thread sanitizer, useful without.
+// Loop with activations, receiver, requests and readers at once; made for the thread sanitizer,
+// useful without.
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <thread>
+#include <utility>
 
 #include "robot.hpp"
 
 using namespace labvla;
 
+namespace {
+
+// A receiver that never rests is nearly always within a chunk when the loop activates: what it then
+// sends is in the update time of the activation before.
+void check_that_outdated_plans_are_dropped() {
+  const control::Config config = test::robot(7);
+  auto controller = std::make_unique<control::Controller>(config);
+  CHECK(controller->activate({}));
+  std::atomic<bool> running{true};
+  std::thread receiver([&] {
+    test::Rows rows(config, 50);
+    plant::Noise noise(3);
+    rows.fill(0.0, 1.0 / 30.0, 0.0, noise);
+    for (std::uint64_t sequence = 1; running.load(); ++sequence)
+      controller->submit(rows.view(1.0 / 30.0, 0.0, 0.0, sequence));
+  });
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  bool seen = false;
+  while (!seen && std::chrono::steady_clock::now() < deadline) {
+    for (int cycle = 0; cycle < 20; ++cycle) controller->update({});
+    CHECK(controller->activate({}));
+    seen = controller->update({}).dropped > 0;
+  }
+  running.store(false);
+  receiver.join();
+  CHECK(seen);
+}
+
+}  // namespace
+
 int main() {
+  check_that_outdated_plans_are_dropped();
   const control::Config config = test::robot(7);
   auto controller = std::make_unique<control::Controller>(config);
   CHECK(controller->activate({}));
@@ -35,11 +69,12 @@ int main() {
     }
   });
   std::thread reader([&] {
-    double last = 0.0;
+    std::pair<std::uint64_t, double> last{0, 0.0};
     while (running.load()) {
       const control::State state = controller->state();
-      CHECK(state.time >= last);
-      last = state.time;
+      const std::pair<std::uint64_t, double> now{state.activation, state.time};
+      CHECK(now >= last);
+      last = now;
       // A torn copy would mix two cycles: reference and command of a held joint no longer agree.
       for (const auto& motion : state.reference) CHECK(std::isfinite(motion.p));
       CHECK(controller->counters().accepted < 1'000'000);
@@ -51,9 +86,12 @@ int main() {
   for (int cycle = 0; cycle < 20000; ++cycle) {
     const control::State& state = controller->update(inputs);
     watch.see(state);
-    for (std::size_t i = 0; i < config.joints.size(); ++i)
+    for (std::size_t i = 0; i < config.joints.size(); ++i) {
       inputs.position[i] = state.reference[i].p;
+      inputs.velocity[i] = state.reference[i].v;
+    }
     if (cycle % 20 == 0) std::this_thread::yield();
+    if (cycle % 1000 == 999) CHECK(controller->activate(inputs.position, inputs.velocity));
   }
   running.store(false);
   receiver.join();

@@ -11,11 +11,12 @@ namespace labvla::control {
 // chunk in a while is allowed for, and shrinks slowly.
 class Cadence {
  public:
-  void accept(std::uint64_t session, double time) {
+  void accept(std::uint64_t activation, std::uint64_t session, double time) {
     const double interval = time - last_;
-    const bool continued = session == session_ && interval >= 0.0;
+    const bool continued = activation == activation_ && session == session_ && last_ != kUnknown;
     longest_ = !continued || longest_ == kUnknown ? (continued ? interval : kUnknown)
                                                   : std::max(interval, kMemory * longest_);
+    activation_ = activation;
     session_ = session;
     last_ = time;
   }
@@ -28,6 +29,7 @@ class Cadence {
   static constexpr double kMemory = 0.9;
   static constexpr double kJitter = 1.25;
 
+  std::uint64_t activation_ = 0;
   std::uint64_t session_ = 0;
   double last_ = kUnknown;
   double longest_ = kUnknown;

@@ -20,9 +20,9 @@
 
 namespace labvla::control {
 
-// Threads: `update` belongs to the loop, `submit` to one receiving thread; the requests and `state`
-// may come from anywhere. `activate` and `deactivate` are called while neither runs. Only the
-// constructor allocates or throws.
+// Threads: `update`, `activate` and `deactivate` belong to the loop, `submit` to one receiving
+// thread, at any time; the requests and `state` may come from anywhere. Only the constructor
+// allocates or throws.
 class Controller {
  public:
   explicit Controller(const Config& config)
@@ -46,7 +46,9 @@ class Controller {
       if (!std::isfinite(velocity[i])) return false;
     }
     drop_plans();
+    const std::uint64_t activation = state_.activation + 1;
     state_ = State{};
+    state_.activation = activation;
     cycle_ = 0;
     age_ = kNever;
     bad_cycles_ = 0;
@@ -75,9 +77,12 @@ class Controller {
     latest_.write(state_);
   }
 
-  // Judges a chunk and, when it is good, hands its plan to the loop.
-  Verdict submit(const ChunkView& chunk) {
+  // Judges a chunk and, when it is good, hands its plan to the loop. Where the loop is given
+  // stamps, that of its last cycle counts as the time of receipt: stamp and update time are then of
+  // one instant, whatever cycle runs meanwhile.
+  Verdict submit(ChunkView chunk) {
     const State now = latest_.read();
+    if (now.stamp_ns != 0) chunk.received_ns = now.stamp_ns;
     Verdict verdict;
     verdict.refusal =
         stop_request_.load(std::memory_order_acquire) ? Refusal::kStopped : now.closed;
@@ -86,7 +91,7 @@ class Controller {
       if (plan == nullptr) {
         verdict.refusal = Refusal::kLoopNotRunning;
       } else {
-        Commanded commanded{now.time, {}};
+        Commanded commanded{now.time, now.activation, {}};
         for (std::size_t i = 0; i < count(); ++i) commanded.position[i] = now.reference[i].p;
         verdict = timeline_.admit(chunk, commanded, *plan);
         if (verdict.accepted()) intake_.send();
@@ -120,6 +125,7 @@ class Controller {
   const State& update(const Inputs& inputs) noexcept {
     ++cycle_;
     state_.time = static_cast<double>(cycle_) * config_.period;
+    state_.stamp_ns = inputs.stamp_ns;
     measure(inputs);
     obey(inputs);
     const StopReason fault = find_fault(inputs);
@@ -202,7 +208,9 @@ class Controller {
   void receive(double elapsed) {
     age_ = std::min(age_ + elapsed, kNever);
     while (Plan* plan = intake_.take()) {
-      if (state_.closed != Refusal::kNone || latched_ || paused_) {
+      // A chunk may have been judged while the controller was activated anew.
+      const bool outdated = plan->activation != state_.activation;
+      if (outdated || state_.closed != Refusal::kNone || latched_ || paused_) {
         drop(plan);
         continue;
       }

@@ -37,7 +37,8 @@ struct Plan {
   double stop_begin = 0.0;   // [s, plan time] when to slow down because the data end
   double blind_begin = 0.0;  // [s since accepted] when to slow down if nothing newer is accepted
   double accepted = 0.0;     // [s, update time]
-  double row_change = 0.0;   // [rad] largest change of a row that the limits asked for
+  std::uint64_t activation = 0;  // whose update time the plan is in
+  double row_change = 0.0;       // [rad] largest change of a row that the limits asked for
   std::uint64_t session = 0;
   std::uint64_t sequence = 0;
 

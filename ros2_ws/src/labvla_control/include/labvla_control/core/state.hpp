@@ -19,12 +19,15 @@ struct Inputs {
       true;  // every precondition outside the core: drive mode, safety mode, program running
   double speed_scaling = 1.0;  // the robot's own, 0 holds
   double elapsed = 0.0;        // [s] since the previous cycle as measured; 0: exactly one period
+  std::int64_t stamp_ns = 0;   // now on the clock that stamps the chunks; 0: not known
   WristInput wrist;
 };
 
 // After a cycle. Arrays in the order of the configuration.
 struct State {
-  double time = 0.0;  // [s] update time: cycles since activation times the period
+  double time = 0.0;             // [s] update time: cycles since activation times the period
+  std::int64_t stamp_ns = 0;     // of that cycle, as the inputs had it
+  std::uint64_t activation = 0;  // how many there have been; update time counts from the last
   Mode mode = Mode::kHold;
   StopReason stop_reason = StopReason::kNone;  // of the last stop
   Refusal closed =

@@ -58,6 +58,7 @@ struct Verdict {
 // The state of the loop that a chunk is judged against.
 struct Commanded {
   double time = 0.0;  // [s] update time
+  std::uint64_t activation = 0;
   PerJoint<> position{};
 };
 
@@ -261,10 +262,11 @@ class Timeline {
     plan.row_period = c.dt;
     plan.start = commanded.time + lead(c) + c.dt * static_cast<double>(dropped);
     plan.accepted = commanded.time;
+    plan.activation = commanded.activation;
     plan.session = c.session;
     plan.sequence = c.sequence;
     plan.row_change = 0.0;
-    cadence_.accept(c.session, commanded.time);
+    cadence_.accept(commanded.activation, c.session, commanded.time);
     fitter_.begin(plan.rows, static_cast<int>(first), c.dt);
     for (std::size_t i = 0; i < joints(); ++i) {
       for (std::size_t k = dropped; k < c.rows; ++k) column_[k - dropped] = target(c, k, i);
