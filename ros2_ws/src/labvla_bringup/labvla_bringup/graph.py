@@ -16,6 +16,8 @@ from std_srvs.srv import Trigger
 
 from labvla_bringup.stack import Ready
 
+ANSWER = 2.0  # s that a service has for its answer before it is asked again
+
 
 class GraphError(RuntimeError):
     """The stack did not answer; the text says what was asked."""
@@ -54,10 +56,20 @@ class Graph:
         """Return the full name of a topic or service."""
         return str(self.node.resolve_topic_name(name))
 
-    def is_ready(self, ready: Ready) -> bool:
-        """Tell whether all that a process promises exists."""
-        if any(self.node.count_publishers(self.resolve(t)) == 0 for t in ready.publishers):
-            return False
+    def endpoints(self, ready: Ready) -> frozenset[bytes]:
+        """Return who publishes what a process promises."""
+        topics = [self.resolve(topic) for topic in ready.publishers]
+        found = [self.node.get_publishers_info_by_topic(topic) for topic in topics]
+        return frozenset(bytes(info.endpoint_gid) for infos in found for info in infos)
+
+    def is_ready(self, ready: Ready, gone: frozenset[bytes] = frozenset()) -> bool:
+        """Tell whether all that a process promises exists.
+
+        What a killed process published is still in the graph for a while: `gone` does not count.
+        """
+        for topic in ready.publishers:
+            if not self.endpoints(Ready(publishers=(topic,))) - gone:
+                return False
         services = {name for name, _ in self.node.get_service_names_and_types()}
         return all(self.resolve(service) in services for service in ready.services)
 
@@ -75,8 +87,12 @@ class Graph:
         end = time.monotonic() + seconds
         self.spin_until(lambda: time.monotonic() >= end, seconds + 1.0)
 
-    def call(self, service_type: Any, name: str, request: Any, timeout: float = 5.0) -> Any:
-        """Call a service and return its response."""
+    def call(self, service_type: Any, name: str, request: Any, timeout: float = 10.0) -> Any:
+        """Call a service and return its response.
+
+        A request whose response does not come is repeated: the server may have answered before it
+        knew of this client. All services of the stack may be asked twice for the same thing.
+        """
         client = self.node.create_client(service_type, name)
         try:
             if not self.spin_until(client.service_is_ready, timeout):
@@ -84,14 +100,16 @@ class Graph:
                     f"nobody offers {self.resolve(name)}: is the stack up in this ROS domain "
                     f"({os.environ.get('ROS_DOMAIN_ID', '0')})? Try: labvla status"
                 )
-            future = client.call_async(request)
-            if not self.spin_until(future.done, timeout):
-                raise GraphError(f"{self.resolve(name)} did not answer within {timeout:g} s")
-            return future.result()
+            for _ in range(round(timeout / ANSWER)):
+                future = client.call_async(request)
+                if self.spin_until(future.done, ANSWER):
+                    return future.result()
+                client.remove_pending_request(future)
+            raise GraphError(f"{self.resolve(name)} did not answer within {timeout:g} s")
         finally:
             self.node.destroy_client(client)
 
-    def trigger(self, name: str, timeout: float = 5.0) -> tuple[bool, str]:
+    def trigger(self, name: str, timeout: float = 10.0) -> tuple[bool, str]:
         """Call a Trigger service."""
         response = self.call(Trigger, name, Trigger.Request(), timeout)
         return bool(response.success), str(response.message)

@@ -36,6 +36,7 @@ class _Member:
     process: ManagedProcess
     record: registry.ProcessRecord
     restarts: list[float]
+    gone: frozenset[bytes] = frozenset()  # publishers of its former lives
 
 
 def executable_path(description: Process) -> Path:
@@ -152,7 +153,7 @@ class Supervisor:
         registry.publish(self._record)
 
     def _note_if_ready(self, member: _Member, graph: Graph) -> bool:
-        if not (member.process.running() and graph.is_ready(member.description.ready)):
+        if not (member.process.running() and graph.is_ready(member.description.ready, member.gone)):
             return False
         member.record.state = "ready"
         registry.publish(self._record)
@@ -168,6 +169,7 @@ class Supervisor:
             elif member.record.state in ("starting", "ready"):
                 code = member.process.exit_code()
                 if code is not None:
+                    member.gone |= graph.endpoints(member.description.ready)
                     self._on_exit(member, code)
                 elif member.record.state == "starting" and member.restarts:
                     self._note_if_ready(member, graph)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
+import os
 import signal
 import socket
 import sys
+import threading
+import time
 import traceback
 
 from labvla_policy.engines.base import EngineError
@@ -14,14 +16,27 @@ from labvla_policy.engines.registry import make_engine
 from labvla_policy.engines.spec import EngineSpec
 from labvla_policy.engines.wire import PeerGone, Wire, send_prediction, to_observation
 
-_PR_SET_PDEATHSIG = 1
+_POLL = 0.5  # s
+_GRACE = 3.0  # s for an orderly end, which the closed connection brings about
+
+
+def _outlive_nobody(parent: int) -> None:
+    """End the process when the node is gone and the engine does not listen.
+
+    The kernel's own signal for this (PDEATHSIG) follows the thread that started the process, which
+    ends before the node does.
+    """
+    while os.getppid() == parent:
+        time.sleep(_POLL)
+    time.sleep(_GRACE)
+    os._exit(1)
 
 
 def main() -> int:
     """Serve one node; return the exit code."""
     # Ctrl-C in a terminal reaches every process of it: the node decides when this one ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    threading.Thread(target=_outlive_nobody, args=(os.getppid(),), daemon=True).start()
     connection, memory, spec = sys.argv[1:]
     wire = Wire(socket.socket(fileno=int(connection)), int(memory))
     try:
