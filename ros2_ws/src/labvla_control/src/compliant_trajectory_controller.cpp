@@ -92,7 +92,8 @@ CallbackReturn CompliantTrajectoryController::on_activate(const Lifecycle& /*pre
   const PerJoint<> start = starting_position();
   if (!may_start_from(start)) return CallbackReturn::FAILURE;
   messenger_->begin_cycle(get_node()->now().nanoseconds());
-  return core_->activate(start) ? CallbackReturn::SUCCESS : CallbackReturn::FAILURE;
+  return core_->activate(start, inputs_.velocity) ? CallbackReturn::SUCCESS
+                                                  : CallbackReturn::FAILURE;
 }
 
 bool CompliantTrajectoryController::may_start_from(const PerJoint<>& position) const {
@@ -105,10 +106,6 @@ bool CompliantTrajectoryController::may_start_from(const PerJoint<>& position) c
       RCLCPP_ERROR(logger, "%s is at %f rad, expected [%f, %f]; lead it back, then activate",
                    joint.name.c_str(), position[i], range.lower, range.upper);
       return false;
-    }
-    if (std::abs(inputs_.velocity[i]) > config.standstill_speed) {
-      RCLCPP_WARN(logger, "%s moves at %f rad/s; the reference starts at rest, stop it first",
-                  joint.name.c_str(), inputs_.velocity[i]);
     }
   }
   return true;

@@ -19,13 +19,17 @@ JointConfig make_joint(const Parameters& p, const std::string& name) {
   const auto& impedance = p.impedance.joints_map.at(name);
   JointConfig joint;
   joint.name = name;
-  // The core knows one range per joint; the narrower one is the one to keep.
-  joint.hardware.lower = std::max(hardware.position_lower, operating.position_lower);
-  joint.hardware.upper = std::min(hardware.position_upper, operating.position_upper);
+  joint.hardware.lower = hardware.position_lower;
+  joint.hardware.upper = hardware.position_upper;
   joint.hardware.velocity = hardware.velocity;
   if (const auto& law = hardware.velocity_law; law.k > 0.0)
     joint.hardware.velocity_law = VelocityLaw{law.c, law.k, law.lower, law.upper};
-  joint.operating = {operating.velocity, operating.acceleration, operating.jerk, 0.0};
+  joint.operating.velocity = operating.velocity;
+  joint.operating.acceleration = operating.acceleration;
+  joint.operating.jerk = operating.jerk;
+  joint.operating.lower = operating.position_lower;
+  joint.operating.upper = operating.position_upper;
+  joint.operating.position_margin = 0.0;  // the operating range has it
   joint.impedance = {impedance.stiffness,           impedance.damping_ratio, impedance.inertia,
                      impedance.error_clip,          impedance.torque,        impedance.torque_rate,
                      impedance.repulsion_stiffness, impedance.repulsion_zone};
@@ -72,6 +76,7 @@ Config make_config(const Parameters& p, double period) {
   config.stiffness_scale_rate = p.stiffness_scale_rate;
   config.blind_limit = p.blind_limit;
   config.standstill_limit = p.standstill_limit;
+  config.longest_overrun = p.longest_overrun;
   config.shortest_blend = p.shortest_blend;
   config.longest_blend = p.longest_blend;
   config.longest_lead = p.longest_lead;

@@ -20,6 +20,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from mock_robot import dual_fr3
 from recorded_motion import STOPPING, Motion
 from sensor_msgs.msg import JointState
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 DUAL = HERE / "params" / "dual_fr3_position.yaml"
 SEED = 7
@@ -191,7 +192,16 @@ def switching(cell: Cell) -> dict[str, Any]:
     result["moving_before_switch"] = largest_step(lambda: None)
     result["moving_labvla_to_jtc"] = largest_step(to_jtc)
     cell.end_senders()
-    assert manager.switch(deactivate=["jtc", "joint_state_broadcaster"])
+
+    publisher = manager.publisher(JointTrajectory, "jtc/joint_trajectory")
+    goal = np.array(cell.states.last().measured_positions) + 0.3
+    point = JointTrajectoryPoint(positions=goal.tolist())
+    point.time_from_start.sec = 1
+    publisher.publish(JointTrajectory(joint_names=cell.joints, points=[point]))
+    time.sleep(0.5)
+    result["moving_jtc_to_labvla"] = largest_step(to_labvla)
+    cell.wait_for_standstill()
+    assert manager.switch(deactivate=[CONTROLLER, "joint_state_broadcaster"])
     return result
 
 

@@ -24,6 +24,7 @@ from recorded_motion import (  # noqa: E402
     assert_inside,
 )
 from sensor_msgs.msg import JointState  # noqa: E402
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint  # noqa: E402
 
 from labvla_msgs.msg import ActionChunk, GripperSetpoints, SafetyEvent  # noqa: E402
 
@@ -158,6 +159,28 @@ def test_switches_with_the_jtc_both_ways_without_a_step(cell: Cell) -> None:
     assert manager.switch(deactivate=["joint_state_broadcaster"])
     assert len(positions) > 100
     assert np.ptp(positions, axis=0).max() < 1e-6
+
+
+def test_takes_over_a_moving_arm_and_stops_it_inside_the_limits(cell: Cell) -> None:
+    manager = cell.manager
+    assert manager.switch(activate=["jtc"], deactivate=[CONTROLLER])
+    publisher = manager.publisher(JointTrajectory, "jtc/joint_trajectory")
+    goal = np.array(cell.states.last().measured_positions) + 0.3
+    point = JointTrajectoryPoint(positions=goal.tolist())
+    point.time_from_start.sec = 1
+    publisher.publish(JointTrajectory(joint_names=cell.joints, points=[point]))
+    time.sleep(0.5)
+    cell.states.clear()
+    assert manager.switch(activate=[CONTROLLER], deactivate=["jtc"])
+    wait_for(lambda: len(cell.states), "the controller's state")
+    cell.wait_for_standstill()
+    motion = cell.motion()
+    # A linear move of 0.3 rad in 1 s.
+    assert motion.velocity[0] == pytest.approx([0.3] * len(cell.joints), abs=0.03)
+    assert motion.mode[0] == STOPPING
+    assert np.abs(motion.position[0] - motion.measured[0]).max() < 2e-3
+    assert_inside(motion, cell.limits)
+    assert cell.mode() == HOLD
 
 
 def test_refusals_name_their_reason(cell: Cell) -> None:
