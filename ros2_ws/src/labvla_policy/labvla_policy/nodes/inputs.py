@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image, JointState
 
@@ -21,23 +20,21 @@ from labvla_policy.runtime.streams.ring import Ring
 class Inputs:
     """Subscriptions to everything that the policy sees."""
 
-    def __init__(self, node: Node, cell: Cell, group: CallbackGroup) -> None:
+    def __init__(self, node: Node, cell: Cell) -> None:
         self.states = state_rings(cell)
         self.cameras = camera_rings(cell)
         self.corrupt = 0
         for topic, ring in self.states.items():
-            self._subscribe(node, JointState, topic, ring, qos.JOINT_STATES, group)
+            self._subscribe(node, JointState, topic, ring, qos.JOINT_STATES)
         for camera in cell.policy_cameras:
             kind = CompressedImage if camera.encoding == "jpeg" else Image
             ring = self.cameras[camera.name]
-            self._subscribe(node, kind, camera.topic, ring, qos.IMAGES, group)
+            self._subscribe(node, kind, camera.topic, ring, qos.IMAGES)
 
     def _subscribe(
-        self, node: Node, kind: type, topic: str, ring: Ring[Any, Any], profile: Any, group: Any
+        self, node: Node, kind: type, topic: str, ring: Ring[Any, Any], profile: Any
     ) -> None:
-        node.create_subscription(
-            kind, topic, self._into(ring), profile, raw=True, callback_group=group
-        )
+        node.create_subscription(kind, topic, self._into(ring), profile, raw=True)
 
     def _into(self, ring: Ring[Any, Any]) -> Callable[[bytes], None]:
         def push(message: bytes) -> None:

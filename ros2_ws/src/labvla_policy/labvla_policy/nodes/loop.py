@@ -176,8 +176,8 @@ class PolicyLoop(threading.Thread):
             return False  # nothing new has arrived since the last question
         with self._lock:
             lease = self._own_motion(t)
-            if lease is None:
-                return False
+            if lease is None or observation.stamp < lease.granted:
+                return False  # not ours, or the state before it became ours
             ticket = self._scheduler.sent(observation.stamp, t)
         self.last = observation
         prediction = self._ask(observation, ticket)

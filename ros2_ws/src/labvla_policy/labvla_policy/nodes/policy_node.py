@@ -13,9 +13,7 @@ import time
 from collections import deque
 
 import numpy as np
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import MultiThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
 from rclpy.publisher import Publisher
 from std_srvs.srv import Trigger
@@ -73,9 +71,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         settings = SchedulerSettings(mode=self._mode, execute_rows=int(ROWS.read(self)))  # type: ignore[arg-type]
         contract = self.cell.policy
 
-        self._streams = MutuallyExclusiveCallbackGroup()
-        self._requests = ReentrantCallbackGroup()
-        self._inputs = Inputs(self, self.cell, self._streams)
+        self._inputs = Inputs(self, self.cell)
         self._events = Events(self)
         self._arbiter = Arbiter()
         self._scheduler = Scheduler(settings, contract.row_rate, contract.row_offset)
@@ -114,7 +110,6 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
             f"{self.cell.controller.name}/state",
             self._on_controller_state,
             qos.RELIABLE,
-            callback_group=self._streams,
         )
         # On a clock that always runs: a paused simulation is a state to be told, too.
         self.create_timer(
@@ -126,7 +121,6 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
             SetInstruction,
             "labvla/set_instruction",
             self._on_instruction,
-            callback_group=self._requests,
         )
         self._controller = {
             verb: self.create_client(Trigger, f"{self.cell.controller.name}/{verb}")
@@ -143,7 +137,6 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
                 Trigger,
                 f"labvla/{name}",
                 lambda _, response, action=action: self._answer(action, response),
-                callback_group=self._requests,
             )
 
     # Life cycle
@@ -399,5 +392,5 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     threading.Thread(target=node.start_by_itself, daemon=True).start()
-    run.until_signalled(node, MultiThreadedExecutor(num_threads=3))
+    run.until_signalled(node)
     return 0

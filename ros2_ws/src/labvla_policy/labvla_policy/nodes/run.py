@@ -11,7 +11,7 @@ import threading
 from typing import Protocol
 
 import rclpy
-from rclpy.executors import Executor
+from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
 _POLL = 0.1  # s
@@ -34,8 +34,22 @@ def start() -> None:
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
 
 
-def until_signalled(node: Ending, executor: Executor) -> None:
+def new_executor() -> Executor:
+    """Return the lightest executor there is; callbacks are short, so one thread is enough.
+
+    The usual ones collect everything that they wait for anew for every callback: at the 500 a
+    second of three cameras and a robot that takes a whole core. Jazzy has no other.
+    """
+    try:
+        from rclpy.experimental import EventsExecutor
+    except ImportError:
+        return SingleThreadedExecutor()
+    return EventsExecutor()
+
+
+def until_signalled(node: Ending) -> None:
     """Spin until SIGINT or SIGTERM, then end everything in order."""
+    executor = new_executor()
     asked = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: asked.set())

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
-from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
@@ -39,7 +38,6 @@ class ControllerFace:
         cell: Cell,
         controlled: ControlledCell,
         clock: Callable[[], int],
-        group: CallbackGroup,
     ) -> None:
         self._node, self._cell, self._controlled, self._clock = node, cell, controlled, clock
         self._grippers = [arm.gripper_name for arm in cell.arms]
@@ -48,9 +46,7 @@ class ControllerFace:
         self._states = node.create_publisher(ControllerState, f"{name}/state", qos.RELIABLE)
         self._setpoints = node.create_publisher(GripperSetpoints, f"{name}/gripper", qos.RELIABLE)
         self._events = node.create_publisher(SafetyEvent, "labvla/events", qos.RELIABLE)
-        node.create_subscription(
-            ActionChunk, "labvla/action_chunk", self._on_chunk, qos.RELIABLE, callback_group=group
-        )
+        node.create_subscription(ActionChunk, "labvla/action_chunk", self._on_chunk, qos.RELIABLE)
         core = controlled.controller
         for verb, action in (
             ("stop", core.stop),
@@ -58,9 +54,7 @@ class ControllerFace:
             ("pause", core.pause),
             ("resume", core.resume),
         ):
-            node.create_service(
-                Trigger, f"{name}/{verb}", self._answer(verb, action), callback_group=group
-            )
+            node.create_service(Trigger, f"{name}/{verb}", self._answer(verb, action))
         self._lock = threading.Lock()
 
     def _answer(

@@ -9,13 +9,13 @@ from __future__ import annotations
 import threading
 
 import rclpy
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import String
 
 from labvla_policy.engines.base import EngineError
 from labvla_policy.engines.spec import EngineSpec
 from labvla_policy.nodes import qos
+from labvla_policy.nodes.run import new_executor
 from labvla_policy.runtime.cell import load_cell
 from labvla_policy.runtime.types import NANOSECONDS, Observation, Prediction
 from labvla_sim.experts import Expert, make_expert
@@ -52,7 +52,7 @@ class ExpertEngine:
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         self._node = rclpy.create_node("expert")
         self._node.create_subscription(String, "sim/truth", self._on_truth, qos.RELIABLE)
-        self._executor = SingleThreadedExecutor()
+        self._executor = new_executor()
         self._executor.add_node(self._node)
         self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
@@ -61,7 +61,7 @@ class ExpertEngine:
                 raise EngineError("no true state on sim/truth: the expert works in simulation only")
 
     def _spin(self) -> None:
-        while self._executor.context.ok() and not self._closed.is_set():
+        while not self._closed.is_set():
             self._executor.spin_once(timeout_sec=0.1)
 
     def close(self) -> None:

@@ -11,8 +11,6 @@ import threading
 import time
 
 import numpy as np
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
@@ -57,8 +55,7 @@ class SimNode(Node):  # type: ignore[misc]  # rclpy has no types
         self._joint_faults = JointFaults()
         self._ending = threading.Event()
 
-        group = MutuallyExclusiveCallbackGroup()
-        self._face = ControllerFace(self, self.cell, self._controlled, self.now, group)
+        self._face = ControllerFace(self, self.cell, self._controlled, self.now)
         self._joint_states = self.create_publisher(
             JointState, self.cell.joint_states.topic, qos.RELIABLE
         )
@@ -73,7 +70,7 @@ class SimNode(Node):  # type: ignore[misc]  # rclpy has no types
             (JudgeScene, "sim/judge", self._on_judge),
             (InjectFault, "sim/fault", self._on_fault),
         ):
-            self.create_service(kind, name, handler, callback_group=group)
+            self.create_service(kind, name, handler)
         self._cameras = CameraThread(self, self.cell, trial.sim.snapshot, self._epoch)
         self._plant = threading.Thread(target=self._run, name="plant", daemon=True)
         self._cameras.start()
@@ -219,5 +216,5 @@ def main() -> int:
     except (CellError, ParameterError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    run.until_signalled(node, SingleThreadedExecutor())
+    run.until_signalled(node)
     return 0
