@@ -25,16 +25,6 @@ def cell_from(name: str) -> Cell:
         raise UsageError(str(error)) from None
 
 
-def running_stack() -> registry.StackRecord:
-    """Return the stack that is up, or refuse."""
-    record = registry.current()
-    if record is None:
-        raise Refusal(
-            f"nothing is up in ROS domain {registry.domain()}. Start with: labvla up CELL"
-        )
-    return record
-
-
 @contextmanager
 def stack_graph() -> Iterator[Graph]:
     """Open the graph in the namespace of the stack that is up; no answer is a refusal."""
