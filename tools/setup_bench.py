@@ -171,7 +171,8 @@ def repair_cmake_paths(log: Path) -> None:
     """Point the wheels' CMake files at this interpreter.
 
     They carry the include folders of the container that built them, and CMake stops at a path that
-    does not exist.
+    does not exist. The files are replaced, not written to: the installer links them to its cache, and
+    so to every other environment of this user.
     """
     ask = "import sysconfig, numpy; print(sysconfig.get_paths()['include'], numpy.get_include())"
     answer = subprocess.run(
@@ -183,19 +184,17 @@ def repair_cmake_paths(log: Path) -> None:
         text = file.read_text()
         fixed = repoint_includes(text, python_include, numpy_include)
         if fixed != text:
+            file.unlink()
             file.write_text(fixed)
             repaired += 1
     log.write_text(f"repaired {repaired} files\n")
 
 
 def repoint_includes(text: str, python_include: str, numpy_include: str) -> str:
-    """Replace absolute include folders that this machine lacks by what they stand for."""
+    """Replace absolute include folders of Python and NumPy, whoever's they are, by these."""
 
     def replace(match: re.Match[str]) -> str:
-        path = match[0]
-        if Path(path).exists():
-            return path
-        return numpy_include if "numpy" in path else python_include
+        return numpy_include if "numpy" in match[0] else python_include
 
     numpy = r"/[^\s\";$<>]+/numpy/(?:_core|core)/include"
     python = r"/[^\s\";$<>]+/include/python3\.\d+"

@@ -22,10 +22,16 @@ def test_include_folders_of_another_machine_are_replaced(text, expected):
     assert setup_bench.repoint_includes(text, "/py", "/np") == expected
 
 
-def test_include_folders_that_exist_stay(tmp_path):
-    existing = tmp_path / "include" / "python3.11"
-    existing.mkdir(parents=True)
-    assert setup_bench.repoint_includes(str(existing), "/py", "/np") == str(existing)
+def test_repairing_one_environment_leaves_the_installers_cache_alone(tmp_path, monkeypatch):
+    cached = tmp_path / "cached.cmake"
+    cached.write_text(STALE)
+    linked = tmp_path / "venv" / "share" / "some_msgs" / "cmake" / "export.cmake"
+    linked.parent.mkdir(parents=True)
+    linked.hardlink_to(cached)
+    monkeypatch.setattr(setup_bench, "VENV", tmp_path / "venv")
+    setup_bench.repair_cmake_paths(tmp_path / "log")
+    assert cached.read_text() == STALE
+    assert "/opt/python" not in linked.read_text()
 
 
 def test_missing_system_packages_are_named_with_the_line_that_installs_them(monkeypatch):
