@@ -32,12 +32,13 @@ from labvla_policy.engines.spec import EngineSpec
 from labvla_policy.nodes import qos, run
 from labvla_policy.nodes.events import Events
 from labvla_policy.nodes.inputs import Inputs
-from labvla_policy.nodes.loop import Chunk, PolicyLoop, Reference
+from labvla_policy.nodes.loop import PolicyLoop
 from labvla_policy.nodes.parameters import Number, ParameterError, Text
 from labvla_policy.nodes.rates import Rate
 from labvla_policy.nodes.stamps import to_ns, to_stamp
 from labvla_policy.runtime.arbiter import Arbiter
 from labvla_policy.runtime.cell import Cell, CellError, load_cell
+from labvla_policy.runtime.cycle import Chunk, Cycle, Reference
 from labvla_policy.runtime.gate.gate import Gate
 from labvla_policy.runtime.instruction import InstructionRefused, normalise
 from labvla_policy.runtime.observation.assembler import Assembler
@@ -75,17 +76,21 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         self._events = Events(self)
         self._arbiter = Arbiter()
         self._scheduler = Scheduler(settings, contract.row_rate, contract.row_offset)
-        self._loop = PolicyLoop(
+        self._cycle = Cycle(
             cell=self.cell,
-            host=EngineHost(spec),
             assembler=Assembler(self.cell, self._inputs.states, self._inputs.cameras),
             scheduler=self._scheduler,
             gate=Gate(self.cell),
             arbiter=self._arbiter,
-            events=self._events,
-            clock=self.now,
+            reports=self._events,
             reference=self._newest_reference,
             reference_at=self._reference_at,
+        )
+        self._loop = PolicyLoop(
+            cycle=self._cycle,
+            host=EngineHost(spec),
+            events=self._events,
+            clock=self.now,
             publish=self._publish_chunk,
             timeout=TIMEOUT.read(self),
             load_timeout=LOADING.read(self),
@@ -161,7 +166,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
 
     def on_deactivate(self, state: State) -> TransitionCallbackReturn:
         """Send nothing more."""
-        self._loop.halt()
+        self._cycle.halt()
         self._state = PolicyStatus.READY
         for publisher in (self._chunks, self._used):
             self.destroy_publisher(publisher)
@@ -193,7 +198,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
     def _pause(self) -> tuple[bool, str]:
         if self._state != PolicyStatus.ACTIVE:
             return False, "only an active policy can be paused"
-        self._loop.halt(keep_instruction=True)
+        self._cycle.halt(keep_instruction=True)
         self._state = PolicyStatus.PAUSED
         return True, f"paused{self._ask_controller('pause')}"
 
@@ -202,14 +207,14 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
             return False, "the policy is not paused"
         self._state = PolicyStatus.ACTIVE
         missing = self._ask_controller("resume")
-        if self._loop.instruction:
-            self._loop.begin(self._loop.instruction)
+        if self._cycle.instruction:
+            self._cycle.begin(self._cycle.instruction, self.now())
         return True, f"resumed{missing}"
 
     def _stop(self) -> tuple[bool, str]:
         missing = self._ask_controller("stop")
         self._arbiter.stop()
-        self._loop.halt()
+        self._cycle.halt()
         self._state = PolicyStatus.STOPPED
         return True, f"stopped{missing}; `labvla recover` makes the cell ready again"
 
@@ -226,7 +231,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
     ) -> SetInstruction.Response:
         with self._lock:
             response.accepted, response.message = self._take_instruction(request.instruction)
-        response.effective_instruction = self._loop.instruction
+        response.effective_instruction = self._cycle.instruction
         self._publish_status()
         return response
 
@@ -236,13 +241,13 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         except InstructionRefused as refusal:
             return False, str(refusal)
         if not instruction:
-            self._loop.halt()
+            self._cycle.halt()
             return True, "no instruction: the arm comes to a stop"
         if self._state == PolicyStatus.STOPPED:
             return False, "the cell is stopped: `labvla recover` first"
         if self._state != PolicyStatus.ACTIVE:
             return False, f"the policy is not active: {self._loop.fault or 'the engine is loading'}"
-        refusal_or_none = self._loop.begin(instruction)
+        refusal_or_none = self._cycle.begin(instruction, self.now())
         if refusal_or_none is not None:
             return False, refusal_or_none.detail
         return True, f"instruction: {instruction}"
@@ -320,12 +325,12 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         self._chunk_rate.count(time.monotonic())
 
     def _publish_status(self) -> None:
-        loop, now, t = self._loop, time.monotonic(), self.now()
+        loop, cycle, now, t = self._loop, self._cycle, time.monotonic(), self.now()
         state = self._state
         if state == PolicyStatus.ACTIVE and not loop.ready.is_set():
             state = PolicyStatus.FAULT
         owner = self._arbiter.owner(t)
-        last = loop.last
+        last = cycle.last
         self._statuses.publish(
             PolicyStatus(
                 stamp=to_stamp(t),
@@ -336,7 +341,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
                 engine=self._engine,
                 policy=loop.policy,
                 contract_hash=self.cell.contract_hash,
-                instruction=loop.instruction,
+                instruction=cycle.instruction,
                 motion_owner=owner.label if owner else "none",
                 scheduling=self._scheduler.mode,
                 chunk_rate=self._chunk_rate.per_second(now),
@@ -348,8 +353,8 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
                 joint_state_rate=self._stream_rate(self.cell.joint_states.topic, t),
                 cameras=[self._health(camera.name, t) for camera in self.cell.policy_cameras],
                 chunks_published=self._sequence,
-                observations_refused=loop.observations_refused,
-                predictions_refused=loop.predictions_refused,
+                observations_refused=cycle.observations_refused,
+                predictions_refused=cycle.predictions_refused,
                 events=sum(self._events.counts.values()),
             )
         )
