@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from labvla_policy.engines.base import EngineError
+from labvla_policy.engines.base import EngineError, Question
 from labvla_policy.engines.host import EngineFault, EngineHost
 from labvla_policy.nodes.events import Events
 from labvla_policy.runtime.arbiter import Arbiter, Lease, Owner
@@ -25,22 +25,14 @@ from labvla_policy.runtime.gate.gate import Gate
 from labvla_policy.runtime.gate.rules import Situation
 from labvla_policy.runtime.latency import Latency
 from labvla_policy.runtime.observation.assembler import Assembler
+from labvla_policy.runtime.reference import ReferenceHistory
 from labvla_policy.runtime.refusal import Refusal, Refused
 from labvla_policy.runtime.scheduling.scheduler import Dropped, Scheduler, Ticket
-from labvla_policy.runtime.types import Array, Observation, Prediction
+from labvla_policy.runtime.types import Observation, Prediction
 
 POLL = 0.004  # s between two looks whether there is something to do
 RETRY = 0.05  # s after an observation was refused: one and a half frames
 RESTART_PAUSE = 1.0  # s before a failed engine is started again
-
-
-@dataclass(frozen=True, eq=False)
-class Reference:
-    """What the controller last said about its reference."""
-
-    positions: Array
-    velocities: Array
-    remaining: int  # ns of plan left
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +42,6 @@ class Chunk:
     plan: Prediction
     observation: Observation
     latency: float  # s
-    prefix_rows: int
 
 
 class PolicyLoop(threading.Thread):
@@ -66,8 +57,7 @@ class PolicyLoop(threading.Thread):
         arbiter: Arbiter,
         events: Events,
         clock: Callable[[], int],
-        reference: Callable[[], Reference | None],
-        reference_at: Callable[[int], Array | None],
+        references: ReferenceHistory,
         publish: Callable[[Chunk], None],
         timeout: float,
         load_timeout: float,
@@ -75,8 +65,7 @@ class PolicyLoop(threading.Thread):
         super().__init__(name="policy", daemon=True)
         self._cell, self._host, self._assembler = cell, host, assembler
         self._scheduler, self._gate, self._arbiter = scheduler, gate, arbiter
-        self._events, self._clock = events, clock
-        self._reference, self._reference_at = reference, reference_at
+        self._events, self._clock, self._references = events, clock, references
         self._publish, self._timeout, self._load_timeout = publish, timeout, load_timeout
         self._row_time = 1.0 / cell.policy.row_rate
         self._lock = threading.Lock()  # scheduler, arbiter and instruction
@@ -144,9 +133,9 @@ class PolicyLoop(threading.Thread):
                 self._load()
                 continue
             with self._lock:
-                reference = self._reference()
-                remaining = reference.remaining if reference else None
-                due = self._scheduler.ask(self._clock(), remaining)
+                t = self._clock()
+                reference = self._references.newest(t)
+                due = self._scheduler.ask(t, reference.remaining if reference else None)
             if not due:
                 self._ending.wait(POLL)
             elif not self._once():
@@ -167,7 +156,9 @@ class PolicyLoop(threading.Thread):
         """Make one chunk; False when the observation was refused."""
         t = self._clock()
         try:
-            observation = self._assembler.assemble(t, self._instruction, self._reference_at)
+            observation = self._assembler.assemble(
+                t, self._instruction, self._references.positions_at
+            )
         except Refused as refused:
             self.observations_refused += 1
             self._events.refused(refused.refusal, t)
@@ -178,7 +169,7 @@ class PolicyLoop(threading.Thread):
             lease = self._own_motion(t)
             if lease is None or observation.stamp < lease.granted:
                 return False  # not ours, or the state before it became ours
-            ticket = self._scheduler.sent(observation.stamp, t)
+            ticket = self._scheduler.sent(observation.stamp, t, self._references.recent(t))
         self.last = observation
         prediction = self._ask(observation, ticket)
         if prediction is not None:
@@ -202,7 +193,7 @@ class PolicyLoop(threading.Thread):
             if not self._begun:
                 self._host.begin(observation, self._timeout)
                 self._begun = True
-            prediction = self._host.infer(observation, self._timeout)
+            prediction = self._host.infer(Question(observation, ticket.prefix), self._timeout)
         except EngineFault as fault:
             self.ready.clear()
             self._fail(ticket, fault.reason, fault.detail)
@@ -248,14 +239,14 @@ class PolicyLoop(threading.Thread):
         # Only what was executed: asked twice from one posture, a planner may say the same twice.
         self._previous = outcome.plan
         latency = (t - observation.stamp) * 1e-9
-        self._publish(Chunk(verdict.plan, observation, latency, outcome.prefix_rows))
+        self._publish(Chunk(verdict.plan, observation, latency))
 
     def _refuse(self, refusal: Refusal, t: int) -> None:
         self.predictions_refused += 1
         self._events.refused(refusal, t)
 
     def _situation(self, observation: Observation, t: int) -> Situation:
-        reference = self._reference()
+        reference = self._references.newest(t)
         positions = reference.positions if reference else observation.positions
         velocities = reference.velocities if reference else np.zeros_like(observation.positions)
         return Situation(t, positions, velocities, self._row_time, self._previous)
