@@ -10,7 +10,6 @@ import json
 import sys
 import threading
 import time
-from collections import deque
 
 import numpy as np
 from rclpy.clock import Clock, ClockType
@@ -38,25 +37,24 @@ from labvla_policy.nodes.rates import Rate
 from labvla_policy.nodes.stamps import to_ns, to_stamp
 from labvla_policy.runtime.arbiter import Arbiter
 from labvla_policy.runtime.cell import Cell, CellError, load_cell
-from labvla_policy.runtime.cycle import Chunk, Cycle, Reference
+from labvla_policy.runtime.cycle import Chunk, Cycle
 from labvla_policy.runtime.gate.gate import Gate
 from labvla_policy.runtime.instruction import InstructionRefused, normalise
 from labvla_policy.runtime.observation.assembler import Assembler
+from labvla_policy.runtime.reference import Reference, ReferenceHistory
 from labvla_policy.runtime.scheduling.scheduler import Scheduler, SchedulerSettings
-from labvla_policy.runtime.types import NANOSECONDS, Array
+from labvla_policy.runtime.types import NANOSECONDS
 
 CELL = Text("cell", "name or file of the cell that is driven")
 ENGINE = Text("engine", "what answers observations")
 OPTIONS = Text("engine_options", "what the engine needs, as a JSON object", "{}")
-MODES = ("sync", "async", "ensemble")
+MODES = ("sync", "async", "ensemble", "rtc")
 SCHEDULING = Text("scheduling", "how predictions follow each other", "async", MODES)
 ROWS = Number("execute_rows", "rows of a prediction after which the next takes over", 15, 1, 1000)
 TIMEOUT = Number("engine_timeout", "s that the engine may take for an answer", 2.0, 0.05, 60.0)
 LOADING = Number("load_timeout", "s that the engine may take to load and warm up", 120.0, 1, 3600)
 
 STATUS_PERIOD = 0.2  # s
-STALE_REFERENCE = NANOSECONDS // 4
-REFERENCES = 50  # a second of the controller's states
 
 
 class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
@@ -75,6 +73,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         self._inputs = Inputs(self, self.cell)
         self._events = Events(self)
         self._arbiter = Arbiter()
+        self._references = ReferenceHistory()
         self._scheduler = Scheduler(settings, contract.row_rate, contract.row_offset)
         self._cycle = Cycle(
             cell=self.cell,
@@ -83,8 +82,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
             gate=Gate(self.cell),
             arbiter=self._arbiter,
             reports=self._events,
-            reference=self._newest_reference,
-            reference_at=self._reference_at,
+            references=self._references,
         )
         self._loop = PolicyLoop(
             cycle=self._cycle,
@@ -98,7 +96,6 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         self._state = PolicyStatus.UNCONFIGURED
         self._lock = threading.Lock()
         self._ended = False
-        self._references: deque[tuple[int, Reference]] = deque(maxlen=REFERENCES)
         self._session = time.time_ns()
         self._sequence = 0
         self._chunk_rate = Rate()
@@ -260,24 +257,14 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
 
     def _on_controller_state(self, message: ControllerState) -> None:
         order = [message.joint_names.index(joint) for joint in self.cell.joints]
-        reference = Reference(
-            np.asarray(message.reference_positions)[order],
-            np.asarray(message.reference_velocities)[order],
-            round(message.plan_remaining * NANOSECONDS),
+        self._references.add(
+            Reference(
+                to_ns(message.stamp),
+                np.asarray(message.reference_positions)[order],
+                np.asarray(message.reference_velocities)[order],
+                round(message.plan_remaining * NANOSECONDS),
+            )
         )
-        self._references.append((to_ns(message.stamp), reference))
-
-    def _newest_reference(self) -> Reference | None:
-        known = tuple(self._references)
-        if not known or self.now() - known[-1][0] > STALE_REFERENCE:
-            return None
-        return known[-1][1]
-
-    def _reference_at(self, stamp: int) -> Array | None:
-        known = tuple(self._references)
-        if not known:
-            return None
-        return min(known, key=lambda entry: abs(entry[0] - stamp))[1].positions
 
     def _publish_chunk(self, chunk: Chunk) -> None:
         if self._chunks is None or self._used is None:
@@ -301,7 +288,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
                 joint_targets=plan.joint_targets.ravel(),
                 gripper_names=plan.gripper_names,
                 gripper_targets=plan.gripper_targets.ravel(),
-                committed_prefix=chunk.prefix_rows,
+                committed_prefix=plan.prefix_rows,
                 inference_latency=chunk.latency,
                 policy=self._loop.policy,
                 instruction=observation.instruction,
