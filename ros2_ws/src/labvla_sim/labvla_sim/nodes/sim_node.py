@@ -24,6 +24,7 @@ from labvla_policy.nodes.stamps import to_stamp
 from labvla_policy.runtime.cell import CellError, load_cell
 from labvla_sim.nodes.cameras import CameraThread
 from labvla_sim.nodes.controller_face import ControllerFace
+from labvla_sim.nodes.invariants_face import InvariantsFace
 from labvla_sim.plant import Pacer, SimCell
 from labvla_sim.plant.controlled import PERIOD, ControlledCell
 from labvla_sim.plant.faults import CAMERA_FAULTS, JointFaults, JointReading
@@ -71,6 +72,7 @@ class SimNode(Node):  # type: ignore[misc]  # rclpy has no types
             (InjectFault, "sim/fault", self._on_fault),
         ):
             self.create_service(kind, name, handler)
+        self._invariants = InvariantsFace(self, self._controlled, self._lock)
         self._cameras = CameraThread(self, self.cell, trial.sim.snapshot, self._epoch)
         self._plant = threading.Thread(target=self._run, name="plant", daemon=True)
         self._cameras.start()

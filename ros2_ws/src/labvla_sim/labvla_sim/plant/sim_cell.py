@@ -11,7 +11,7 @@ import numpy as np
 
 from labvla_sim.plant.addresses import Addresses
 from labvla_sim.plant.hot_plate_device import HotPlateDevice, HotPlateState
-from labvla_sim.plant.truth import Truth, TruthReader
+from labvla_sim.plant.truth import Touch, Truth, TruthReader
 from labvla_sim.quality import CAMERA
 from labvla_sim.scene.build import TIMESTEP, Scene, build_scene
 from labvla_sim.scene.description import SceneDescription
@@ -184,6 +184,16 @@ class SimCell:
         with self._lock:
             plate = None if self._plate is None else self._plate.state
             return self._truth.read(self._data, self._ticks, plate)
+
+    def touches(self) -> list[Touch]:
+        """Return what the arms touch now: part of the truth, at a price that every tick can pay."""
+        with self._lock:
+            return self._truth.touches(self._data)
+
+    @property
+    def liftable(self) -> frozenset[str]:
+        """Bodies that a gripper may lift."""
+        return self._truth.liftable
 
     def snapshot(self) -> Snapshot:
         """Return a copy of what is visible."""
