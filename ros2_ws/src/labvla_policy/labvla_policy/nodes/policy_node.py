@@ -10,7 +10,6 @@ import json
 import sys
 import threading
 import time
-from collections import deque
 
 import numpy as np
 from rclpy.clock import Clock, ClockType
@@ -32,30 +31,30 @@ from labvla_policy.engines.spec import EngineSpec
 from labvla_policy.nodes import qos, run
 from labvla_policy.nodes.events import Events
 from labvla_policy.nodes.inputs import Inputs
-from labvla_policy.nodes.loop import Chunk, PolicyLoop, Reference
+from labvla_policy.nodes.loop import PolicyLoop
 from labvla_policy.nodes.parameters import Number, ParameterError, Text
 from labvla_policy.nodes.rates import Rate
 from labvla_policy.nodes.stamps import to_ns, to_stamp
 from labvla_policy.runtime.arbiter import Arbiter
 from labvla_policy.runtime.cell import Cell, CellError, load_cell
+from labvla_policy.runtime.cycle import Chunk, Cycle
 from labvla_policy.runtime.gate.gate import Gate
 from labvla_policy.runtime.instruction import InstructionRefused, normalise
 from labvla_policy.runtime.observation.assembler import Assembler
+from labvla_policy.runtime.reference import Reference, ReferenceHistory
 from labvla_policy.runtime.scheduling.scheduler import Scheduler, SchedulerSettings
-from labvla_policy.runtime.types import NANOSECONDS, Array
+from labvla_policy.runtime.types import NANOSECONDS
 
 CELL = Text("cell", "name or file of the cell that is driven")
 ENGINE = Text("engine", "what answers observations")
 OPTIONS = Text("engine_options", "what the engine needs, as a JSON object", "{}")
-MODES = ("sync", "async", "ensemble")
+MODES = ("sync", "async", "ensemble", "rtc")
 SCHEDULING = Text("scheduling", "how predictions follow each other", "async", MODES)
 ROWS = Number("execute_rows", "rows of a prediction after which the next takes over", 15, 1, 1000)
 TIMEOUT = Number("engine_timeout", "s that the engine may take for an answer", 2.0, 0.05, 60.0)
 LOADING = Number("load_timeout", "s that the engine may take to load and warm up", 120.0, 1, 3600)
 
 STATUS_PERIOD = 0.2  # s
-STALE_REFERENCE = NANOSECONDS // 4
-REFERENCES = 50  # a second of the controller's states
 
 
 class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
@@ -74,18 +73,22 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         self._inputs = Inputs(self, self.cell)
         self._events = Events(self)
         self._arbiter = Arbiter()
+        self._references = ReferenceHistory()
         self._scheduler = Scheduler(settings, contract.row_rate, contract.row_offset)
-        self._loop = PolicyLoop(
+        self._cycle = Cycle(
             cell=self.cell,
-            host=EngineHost(spec),
             assembler=Assembler(self.cell, self._inputs.states, self._inputs.cameras),
             scheduler=self._scheduler,
             gate=Gate(self.cell),
             arbiter=self._arbiter,
+            reports=self._events,
+            references=self._references,
+        )
+        self._loop = PolicyLoop(
+            cycle=self._cycle,
+            host=EngineHost(spec),
             events=self._events,
             clock=self.now,
-            reference=self._newest_reference,
-            reference_at=self._reference_at,
             publish=self._publish_chunk,
             timeout=TIMEOUT.read(self),
             load_timeout=LOADING.read(self),
@@ -93,7 +96,6 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         self._state = PolicyStatus.UNCONFIGURED
         self._lock = threading.Lock()
         self._ended = False
-        self._references: deque[tuple[int, Reference]] = deque(maxlen=REFERENCES)
         self._session = time.time_ns()
         self._sequence = 0
         self._chunk_rate = Rate()
@@ -161,7 +163,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
 
     def on_deactivate(self, state: State) -> TransitionCallbackReturn:
         """Send nothing more."""
-        self._loop.halt()
+        self._cycle.halt()
         self._state = PolicyStatus.READY
         for publisher in (self._chunks, self._used):
             self.destroy_publisher(publisher)
@@ -193,7 +195,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
     def _pause(self) -> tuple[bool, str]:
         if self._state != PolicyStatus.ACTIVE:
             return False, "only an active policy can be paused"
-        self._loop.halt(keep_instruction=True)
+        self._cycle.halt(keep_instruction=True)
         self._state = PolicyStatus.PAUSED
         return True, f"paused{self._ask_controller('pause')}"
 
@@ -202,14 +204,14 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
             return False, "the policy is not paused"
         self._state = PolicyStatus.ACTIVE
         missing = self._ask_controller("resume")
-        if self._loop.instruction:
-            self._loop.begin(self._loop.instruction)
+        if self._cycle.instruction:
+            self._cycle.begin(self._cycle.instruction, self.now())
         return True, f"resumed{missing}"
 
     def _stop(self) -> tuple[bool, str]:
         missing = self._ask_controller("stop")
         self._arbiter.stop()
-        self._loop.halt()
+        self._cycle.halt()
         self._state = PolicyStatus.STOPPED
         return True, f"stopped{missing}; `labvla recover` makes the cell ready again"
 
@@ -226,7 +228,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
     ) -> SetInstruction.Response:
         with self._lock:
             response.accepted, response.message = self._take_instruction(request.instruction)
-        response.effective_instruction = self._loop.instruction
+        response.effective_instruction = self._cycle.instruction
         self._publish_status()
         return response
 
@@ -236,13 +238,13 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         except InstructionRefused as refusal:
             return False, str(refusal)
         if not instruction:
-            self._loop.halt()
+            self._cycle.halt()
             return True, "no instruction: the arm comes to a stop"
         if self._state == PolicyStatus.STOPPED:
             return False, "the cell is stopped: `labvla recover` first"
         if self._state != PolicyStatus.ACTIVE:
             return False, f"the policy is not active: {self._loop.fault or 'the engine is loading'}"
-        refusal_or_none = self._loop.begin(instruction)
+        refusal_or_none = self._cycle.begin(instruction, self.now())
         if refusal_or_none is not None:
             return False, refusal_or_none.detail
         return True, f"instruction: {instruction}"
@@ -255,24 +257,14 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
 
     def _on_controller_state(self, message: ControllerState) -> None:
         order = [message.joint_names.index(joint) for joint in self.cell.joints]
-        reference = Reference(
-            np.asarray(message.reference_positions)[order],
-            np.asarray(message.reference_velocities)[order],
-            round(message.plan_remaining * NANOSECONDS),
+        self._references.add(
+            Reference(
+                to_ns(message.stamp),
+                np.asarray(message.reference_positions)[order],
+                np.asarray(message.reference_velocities)[order],
+                round(message.plan_remaining * NANOSECONDS),
+            )
         )
-        self._references.append((to_ns(message.stamp), reference))
-
-    def _newest_reference(self) -> Reference | None:
-        known = tuple(self._references)
-        if not known or self.now() - known[-1][0] > STALE_REFERENCE:
-            return None
-        return known[-1][1]
-
-    def _reference_at(self, stamp: int) -> Array | None:
-        known = tuple(self._references)
-        if not known:
-            return None
-        return min(known, key=lambda entry: abs(entry[0] - stamp))[1].positions
 
     def _publish_chunk(self, chunk: Chunk) -> None:
         if self._chunks is None or self._used is None:
@@ -296,7 +288,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
                 joint_targets=plan.joint_targets.ravel(),
                 gripper_names=plan.gripper_names,
                 gripper_targets=plan.gripper_targets.ravel(),
-                committed_prefix=chunk.prefix_rows,
+                committed_prefix=plan.prefix_rows,
                 inference_latency=chunk.latency,
                 policy=self._loop.policy,
                 instruction=observation.instruction,
@@ -320,12 +312,12 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         self._chunk_rate.count(time.monotonic())
 
     def _publish_status(self) -> None:
-        loop, now, t = self._loop, time.monotonic(), self.now()
+        loop, cycle, now, t = self._loop, self._cycle, time.monotonic(), self.now()
         state = self._state
         if state == PolicyStatus.ACTIVE and not loop.ready.is_set():
             state = PolicyStatus.FAULT
         owner = self._arbiter.owner(t)
-        last = loop.last
+        last = cycle.last
         self._statuses.publish(
             PolicyStatus(
                 stamp=to_stamp(t),
@@ -336,7 +328,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
                 engine=self._engine,
                 policy=loop.policy,
                 contract_hash=self.cell.contract_hash,
-                instruction=loop.instruction,
+                instruction=cycle.instruction,
                 motion_owner=owner.label if owner else "none",
                 scheduling=self._scheduler.mode,
                 chunk_rate=self._chunk_rate.per_second(now),
@@ -348,8 +340,8 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
                 joint_state_rate=self._stream_rate(self.cell.joint_states.topic, t),
                 cameras=[self._health(camera.name, t) for camera in self.cell.policy_cameras],
                 chunks_published=self._sequence,
-                observations_refused=loop.observations_refused,
-                predictions_refused=loop.predictions_refused,
+                observations_refused=cycle.observations_refused,
+                predictions_refused=cycle.predictions_refused,
                 events=sum(self._events.counts.values()),
             )
         )

@@ -12,7 +12,7 @@ import rclpy
 from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import String
 
-from labvla_policy.engines.base import EngineError
+from labvla_policy.engines.base import EngineError, Question
 from labvla_policy.engines.spec import EngineSpec
 from labvla_policy.nodes import qos
 from labvla_policy.nodes.run import new_executor
@@ -81,9 +81,9 @@ class ExpertEngine:
         """Choose the expert for the instruction."""
         self._choose(task_of(observation.instruction), self._truth())
 
-    def infer(self, observation: Observation) -> Prediction:
+    def infer(self, question: Question) -> Prediction:
         """Plan from the newest true state."""
-        newest = self._truth()
+        observation, newest = question.observation, self._truth()
         if observation.stamp - newest.stamp > FRESH:
             raise EngineError("the newest true state is too old: has the simulation stopped?")
         if self._expert is None or self._scene != _scene(newest):
