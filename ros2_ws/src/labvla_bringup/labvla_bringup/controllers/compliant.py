@@ -89,7 +89,8 @@ def _spring(arm: Arm, i: int) -> dict[str, float]:
 
 def _admittance(arm: Arm) -> dict[str, Any]:
     springs, wrench = arm.compliance, arm.wrench
-    assert springs.kind == "admittance" and wrench is not None
+    assert springs.kind == "admittance"
+    assert wrench is not None
     return {
         "wrist": {"sensor": wrench.sensor, "frame": arm.flange_frame, "base": arm.base_frame},
         "admittance": {

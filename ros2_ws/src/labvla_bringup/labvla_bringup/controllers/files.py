@@ -48,7 +48,7 @@ def parameters(cell: Cell, kind: str) -> dict[str, Any]:
 class _NoAliases(yaml.SafeDumper):
     """ROS parameter files may hold no anchors, which PyYAML writes for whatever appears twice."""
 
-    def ignore_aliases(self, _data: Any) -> bool:
+    def ignore_aliases(self, data: Any) -> bool:
         return True
 
 

@@ -1,4 +1,4 @@
-"""Parameters of joint_trajectory_controller, one for all arms: it has one timeline and no springs."""
+"""Parameters of joint_trajectory_controller, one for all arms: one timeline and no springs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def jtc(cell: Cell) -> dict[str, Any]:
         "joints": list(cell.joints),
         "command_interfaces": [command],
         "state_interfaces": ["position", "velocity"],
-        # A replacement begins at the command. From the measured position it would begin with a step.
+        # A replacement begins at the command; from the measured position, with a step.
         "interpolate_from_desired_state": True,
         "allow_nonzero_velocity_at_trajectory_end": False,
         "cmd_timeout": COMMAND_TIMEOUT,
