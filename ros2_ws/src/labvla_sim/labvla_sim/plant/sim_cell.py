@@ -11,6 +11,7 @@ import numpy as np
 
 from labvla_sim.plant.addresses import Addresses
 from labvla_sim.plant.hot_plate_device import HotPlateDevice, HotPlateState
+from labvla_sim.plant.slides import Slide
 from labvla_sim.plant.truth import Truth, TruthReader
 from labvla_sim.quality import CAMERA
 from labvla_sim.scene.build import TIMESTEP, Scene, build_scene
@@ -59,6 +60,7 @@ class Snapshot:
     scene: Scene
     positions: Array  # MuJoCo's qpos
     hot_plate: HotPlateState | None
+    places: Array  # of all bodies in their parents: what is fixed to the bench may be slid
 
 
 @dataclass
@@ -130,6 +132,7 @@ class SimCell:
             self._applied = np.zeros(len(self._torque))
             self._pending_widths = opening.copy()
             self._pushes: list[_Push] = []
+            self._slides: list[Slide] = []
             self._random = np.random.default_rng([seed, 0x5E15])
             self._draw_noise()
 
@@ -157,6 +160,9 @@ class SimCell:
         with self._lock:
             self._actuate(widths)
             self._pending = command.copy()
+            for slide in self._slides:
+                slide.step(self._data)
+            self._slides = [slide for slide in self._slides if not slide.over]
             mujoco.mj_step(self.scene.model, self._data)
             if self._plate is not None:
                 self._plate.step(float(self._data.qpos[self._at.button]), TIMESTEP)
@@ -189,7 +195,8 @@ class SimCell:
         """Return a copy of what is visible."""
         with self._lock:
             plate = None if self._plate is None else self._plate.state
-            return Snapshot(self._clock, self.scene, self._data.qpos.copy(), plate)
+            places = self.scene.model.body_pos.copy()
+            return Snapshot(self._clock, self.scene, self._data.qpos.copy(), plate, places)
 
     def push(self, body: str, wrench: Sequence[float] | Array, duration: float) -> None:
         """Push a body with a force and torque (cell's frame) for some seconds: a fault hook.
@@ -200,6 +207,13 @@ class SimCell:
         push = _Push(number, np.asarray(wrench, dtype=np.float64), round(duration / TIMESTEP))
         with self._lock:
             self._pushes.append(push)
+
+    def slide(self, body: str, offset: Sequence[float] | Array, duration: float) -> None:
+        """Slide a thing across the bench by an offset (x, y in m) within some seconds."""
+        ticks = max(round(duration / TIMESTEP), 1)
+        with self._lock:
+            way = np.asarray(offset, dtype=np.float64)
+            self._slides.append(Slide(self.scene.model, self._data, body, way, ticks))
 
     def _actuate(self, widths: Sequence[float] | Array) -> None:
         """Do what the robots' own electronics do with the commands of the cycle before."""
