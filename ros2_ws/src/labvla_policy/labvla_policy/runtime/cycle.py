@@ -208,7 +208,7 @@ class Cycle:
             due = self._scheduler.ask(t, told.remaining if told else None)
         if not due:
             self._waiting_since = None
-        return due and not 0 <= self._not_before - t <= RETRY
+        return due and not 0 < self._not_before - t <= RETRY
 
     def _complete(self, t: int) -> bool:
         if self._waiting_since is None:

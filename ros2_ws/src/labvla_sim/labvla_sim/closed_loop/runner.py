@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -98,6 +99,7 @@ class EpisodeRunner:
         *,
         move: TargetMove | None = None,
         recorder: MotionRecorder | None = None,
+        limit: float = math.inf,
         on_tick: Callable[[Trial], None] | None = None,
     ) -> EpisodeResult:
         """Run one episode until success or the end of its time.
@@ -106,16 +108,18 @@ class EpisodeRunner:
             episode: what is put up, and what is asked.
             move: somebody moves the target.
             recorder: takes the motion down.
+            limit: simulated seconds, if shorter than the task's own limit.
             on_tick: called after each control cycle, for recording and disturbances.
         """
-        self.trial.load(episode)
-        one = _Run(self.trial, self._engine, self._settings, self._renderer, self._gate, recorder)
-        while not (self.trial.verdict.success or self.trial.out_of_time):
-            if move is not None and self.trial.sim.ticks == round(move.start / PERIOD):
-                self.trial.sim.slide(move.body, move.offset, move.seconds)
+        trial = self.trial
+        trial.load(episode)
+        one = _Run(trial, self._engine, self._settings, self._renderer, self._gate, recorder)
+        while not (trial.verdict.success or trial.out_of_time or trial.time >= limit):
+            if move is not None and trial.sim.ticks == round(move.start / PERIOD):
+                trial.sim.slide(move.body, move.offset, move.seconds)
             one.tick()
             if on_tick is not None:
-                on_tick(self.trial)
+                on_tick(trial)
         return one.result()
 
 
