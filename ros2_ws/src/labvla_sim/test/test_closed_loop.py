@@ -36,7 +36,8 @@ class Wave:
     def begin(self, observation):
         self.begun.append(observation)
 
-    def infer(self, observation):
+    def infer(self, question):
+        observation = question.observation
         self.asked.append(observation)
         offsets = 0.05 * np.sin(np.arange(50) / 8)[:, None]
         return Prediction(
@@ -154,8 +155,8 @@ def test_real_pictures_show_what_happens(cell):
 
 def test_what_the_engine_cannot_answer_is_counted_and_asked_again(trial, cell):
     class Moody(Wave):
-        def infer(self, observation):
-            prediction = super().infer(observation)
+        def infer(self, question):
+            prediction = super().infer(question)
             if len(self.asked) % 2:
                 raise EngineError("not now")
             return prediction

@@ -14,7 +14,7 @@ import subprocess
 import sys
 from dataclasses import asdict
 
-from labvla_policy.engines.base import EngineError
+from labvla_policy.engines.base import EngineError, Question
 from labvla_policy.engines.spec import EngineSpec
 from labvla_policy.engines.wire import (
     MOST_BYTES,
@@ -22,7 +22,7 @@ from labvla_policy.engines.wire import (
     PeerGone,
     PeerSilent,
     Wire,
-    send_observation,
+    send_question,
     to_prediction,
 )
 from labvla_policy.runtime.types import Observation, Prediction
@@ -67,12 +67,12 @@ class EngineHost:
 
     def begin(self, observation: Observation, timeout: float) -> None:
         """Start a new instruction."""
-        self._ask("begin", observation)
+        self._ask("begin", Question(observation))
         self._answer(timeout)
 
-    def infer(self, observation: Observation, timeout: float) -> Prediction:
+    def infer(self, question: Question, timeout: float) -> Prediction:
         """Predict, or raise an EngineFault when that takes too long."""
-        self._ask("infer", observation)
+        self._ask("infer", question)
         answer = self._answer(timeout)
         try:
             return to_prediction(answer)
@@ -81,11 +81,11 @@ class EngineHost:
                 "engine_answer", f"an answer that is no prediction: {error}"
             ) from None
 
-    def _ask(self, verb: str, observation: Observation) -> None:
+    def _ask(self, verb: str, question: Question) -> None:
         if self._wire is None:
             raise EngineFault("engine_gone", "the engine's process is not running")
         try:
-            send_observation(self._wire, verb, observation)
+            send_question(self._wire, verb, question)
         except PeerGone as gone:
             raise self._gone(gone) from None
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from labvla_policy.engines.base import EngineError
 from labvla_policy.engines.host import EngineFault, EngineHost
 from labvla_policy.nodes.events import Events
-from labvla_policy.runtime.cycle import Chunk, Cycle, Question
+from labvla_policy.runtime.cycle import Chunk, Cycle, Turn
 from labvla_policy.runtime.latency import Latency
 from labvla_policy.runtime.types import Prediction
 
@@ -75,11 +75,11 @@ class PolicyLoop(threading.Thread):
                 self._load()
                 continue
             self._pictures.clear()
-            question = self._cycle.question(self._clock())
-            if question is None:
+            turn = self._cycle.turn(self._clock())
+            if turn is None:
                 self._pictures.wait(LOOK)
             else:
-                self._ask(question)
+                self._ask(turn)
 
     def _load(self) -> None:
         try:
@@ -92,29 +92,29 @@ class PolicyLoop(threading.Thread):
             self.fault = ""
             self.ready.set()
 
-    def _ask(self, question: Question) -> None:
+    def _ask(self, turn: Turn) -> None:
         try:
-            prediction = self._answer_of_engine(question)
+            prediction = self._answer_of_engine(turn)
         except EngineFault as fault:
             self.ready.clear()
-            self._fail(question, fault.reason, fault.detail)
+            self._fail(turn, fault.reason, fault.detail)
             return
         except EngineError as error:
-            self._fail(question, "engine_error", str(error))
+            self._fail(turn, "engine_error", str(error))
             return
-        chunk = self._cycle.answer(question, prediction, self._clock())
+        chunk = self._cycle.answer(turn, prediction, self._clock())
         if chunk is not None:
             self._publish(chunk)
 
-    def _answer_of_engine(self, question: Question) -> Prediction:
+    def _answer_of_engine(self, turn: Turn) -> Prediction:
         begin = time.monotonic()
-        if question.begins:
-            self._host.begin(question.observation, self._timeout)
-        prediction = self._host.infer(question.observation, self._timeout)
+        if turn.begins:
+            self._host.begin(turn.question.observation, self._timeout)
+        prediction = self._host.infer(turn.question, self._timeout)
         self.latency.add(time.monotonic() - begin)
         return prediction
 
-    def _fail(self, question: Question, reason: str, detail: str) -> None:
+    def _fail(self, turn: Turn, reason: str, detail: str) -> None:
         t = self._clock()
-        self._cycle.failed(question, t)
+        self._cycle.failed(turn, t)
         self._events.engine_fault(reason, detail, t)

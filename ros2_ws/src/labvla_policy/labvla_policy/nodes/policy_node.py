@@ -10,7 +10,6 @@ import json
 import sys
 import threading
 import time
-from collections import deque
 
 import numpy as np
 from rclpy.clock import Clock, ClockType
@@ -38,17 +37,18 @@ from labvla_policy.nodes.rates import Rate
 from labvla_policy.nodes.stamps import to_ns, to_stamp
 from labvla_policy.runtime.arbiter import Arbiter
 from labvla_policy.runtime.cell import Cell, CellError, load_cell
-from labvla_policy.runtime.cycle import Chunk, Cycle, Reference
+from labvla_policy.runtime.cycle import Chunk, Cycle
 from labvla_policy.runtime.gate.gate import Gate
 from labvla_policy.runtime.instruction import InstructionRefused, normalise
 from labvla_policy.runtime.observation.assembler import Assembler
+from labvla_policy.runtime.reference import Reference, ReferenceHistory
 from labvla_policy.runtime.scheduling.scheduler import Scheduler, SchedulerSettings
-from labvla_policy.runtime.types import NANOSECONDS, Array
+from labvla_policy.runtime.types import NANOSECONDS
 
 CELL = Text("cell", "name or file of the cell that is driven")
 ENGINE = Text("engine", "what answers observations")
 OPTIONS = Text("engine_options", "what the engine needs, as a JSON object", "{}")
-MODES = ("sync", "async", "ensemble")
+MODES = ("sync", "async", "ensemble", "rtc")
 SCHEDULING = Text("scheduling", "how predictions follow each other", "async", MODES)
 # 0.27 s at 30 Hz: in fast motion the controller begins to brake 0.3 s after the last chunk.
 ROWS = Number("execute_rows", "rows of a prediction after which the next takes over", 8, 1, 1000)
@@ -56,8 +56,6 @@ TIMEOUT = Number("engine_timeout", "s that the engine may take for an answer", 2
 LOADING = Number("load_timeout", "s that the engine may take to load and warm up", 120.0, 1, 3600)
 
 STATUS_PERIOD = 0.2  # s
-STALE_REFERENCE = NANOSECONDS // 4
-REFERENCES = 50  # a second of the controller's states
 
 
 class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
@@ -76,6 +74,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         self._inputs = Inputs(self, self.cell)
         self._events = Events(self)
         self._arbiter = Arbiter()
+        self._references = ReferenceHistory()
         self._scheduler = Scheduler(settings, contract.row_rate, contract.row_offset)
         self._cycle = Cycle(
             cell=self.cell,
@@ -84,8 +83,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
             gate=Gate(self.cell),
             arbiter=self._arbiter,
             reports=self._events,
-            reference=self._newest_reference,
-            reference_at=self._reference_at,
+            references=self._references,
         )
         self._loop = PolicyLoop(
             cycle=self._cycle,
@@ -100,7 +98,6 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         self._state = PolicyStatus.UNCONFIGURED
         self._lock = threading.Lock()
         self._ended = False
-        self._references: deque[Reference] = deque(maxlen=REFERENCES)
         self._session = time.time_ns()
         self._sequence = 0
         self._chunk_rate = Rate()
@@ -262,25 +259,14 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
 
     def _on_controller_state(self, message: ControllerState) -> None:
         order = [message.joint_names.index(joint) for joint in self.cell.joints]
-        reference = Reference(
-            to_ns(message.stamp),
-            np.asarray(message.reference_positions)[order],
-            np.asarray(message.reference_velocities)[order],
-            round(message.plan_remaining * NANOSECONDS),
+        self._references.add(
+            Reference(
+                to_ns(message.stamp),
+                np.asarray(message.reference_positions)[order],
+                np.asarray(message.reference_velocities)[order],
+                round(message.plan_remaining * NANOSECONDS),
+            )
         )
-        self._references.append(reference)
-
-    def _newest_reference(self) -> Reference | None:
-        known = tuple(self._references)
-        if not known or self.now() - known[-1].stamp > STALE_REFERENCE:
-            return None
-        return known[-1]
-
-    def _reference_at(self, stamp: int) -> Array | None:
-        known = tuple(self._references)
-        if not known:
-            return None
-        return min(known, key=lambda told: abs(told.stamp - stamp)).positions
 
     def _publish_chunk(self, chunk: Chunk) -> None:
         if self._chunks is None or self._used is None:
@@ -304,7 +290,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
                 joint_targets=plan.joint_targets.ravel(),
                 gripper_names=plan.gripper_names,
                 gripper_targets=plan.gripper_targets.ravel(),
-                committed_prefix=chunk.prefix_rows,
+                committed_prefix=plan.prefix_rows,
                 inference_latency=chunk.latency,
                 policy=self._loop.policy,
                 instruction=observation.instruction,

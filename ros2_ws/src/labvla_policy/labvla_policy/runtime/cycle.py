@@ -3,31 +3,31 @@
 Joins assembler, scheduler, gate and arbiter, without threads and clocks of its own: the node runs
 it on a thread beside ROS, the simulation in simulated time, and both execute the same plans.
 
-    question(t)             what the engine is asked, if anything; call it when a picture comes
-    answer(question, ...)   the plan to publish, if everybody agrees
-    failed(question, ...)   the engine has no answer
-    begin(...), halt()      an instruction, or none; from any thread
+    turn(t)               what the engine is asked, if anything; call it when a picture comes
+    answer(turn, ...)     the plan to publish, if everybody agrees
+    failed(turn, ...)     the engine has no answer
+    begin(...), halt()    an instruction, or none; from any thread
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
+from labvla_policy.engines.base import Question
 from labvla_policy.runtime.arbiter import Arbiter, Lease, Owner
 from labvla_policy.runtime.cell import Cell
 from labvla_policy.runtime.gate.gate import Gate
 from labvla_policy.runtime.gate.rules import Situation
 from labvla_policy.runtime.observation.assembler import Assembler
+from labvla_policy.runtime.reference import Reference, ReferenceHistory
 from labvla_policy.runtime.refusal import Refusal, Refused
 from labvla_policy.runtime.scheduling.scheduler import Dropped, Scheduler, Ticket
-from labvla_policy.runtime.types import NANOSECONDS, Array, Observation, Prediction
+from labvla_policy.runtime.types import NANOSECONDS, Observation, Prediction
 
-STANDING = 1e-3  # rad/s
 # The controller tells its state at 50 Hz: what it said until then is not yet about the newest plan.
 TAKEN_OVER = 30 * NANOSECONDS // 1000
 RETRY = NANOSECONDS // 20  # after an observation was refused: one and a half frames
@@ -46,25 +46,10 @@ class Reports(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Reference:
-    """What the controller last said about its reference."""
+class Turn:
+    """A question to the engine, and what its answer will be held against."""
 
-    stamp: int  # ns
-    positions: Array
-    velocities: Array
-    remaining: int  # ns of plan left
-
-    @property
-    def at_rest(self) -> bool:
-        """Whether the arm stands, and nothing is left that could move it."""
-        return self.remaining <= 0 and bool(np.all(np.abs(self.velocities) < STANDING))
-
-
-@dataclass(frozen=True, eq=False)
-class Question:
-    """What the engine is asked."""
-
-    observation: Observation
+    question: Question
     ticket: Ticket
     lease: Lease
     begins: bool  # the first one of an instruction, or the first after a failure
@@ -77,7 +62,6 @@ class Chunk:
     plan: Prediction
     observation: Observation
     latency: float  # s from the observation to the decision
-    prefix_rows: int
 
 
 class Cycle:
@@ -91,12 +75,11 @@ class Cycle:
         gate: Gate,
         arbiter: Arbiter,
         reports: Reports,
-        reference: Callable[[], Reference | None],
-        reference_at: Callable[[int], Array | None],
+        references: ReferenceHistory,
     ) -> None:
         self._assembler, self._scheduler = assembler, scheduler
         self._gate, self._arbiter, self._reports = gate, arbiter, reports
-        self._reference, self._reference_at = reference, reference_at
+        self._references = references
         self._row_time = 1.0 / cell.policy.row_rate
         self._lock = threading.Lock()  # scheduler, arbiter and instruction
         self._instruction = ""
@@ -138,7 +121,7 @@ class Cycle:
             if not keep_instruction:
                 self._instruction = ""
 
-    def question(self, t: int) -> Question | None:
+    def turn(self, t: int) -> Turn | None:
         """Return what to ask now; None when it is not time, or there is no good or new observation.
 
         Pictures of several cameras come one after another: a question waits for the last of them,
@@ -147,7 +130,9 @@ class Cycle:
         if not self._due(t) or not self._complete(t):
             return None
         try:
-            observation = self._assembler.assemble(t, self._instruction, self._reference_at)
+            observation = self._assembler.assemble(
+                t, self._instruction, self._references.positions_at
+            )
         except Refused as refused:
             self.observations_refused += 1
             self._not_before = t + RETRY
@@ -159,29 +144,30 @@ class Cycle:
             lease = self._own_motion(t)
             if lease is None or observation.stamp < lease.granted:
                 return None  # not ours, or the state before it became ours
-            told = self._told()
+            told = self._told(t)
             at_rest = told is not None and told.at_rest
-            ticket = self._scheduler.sent(observation.stamp, t, at_rest)
+            executed = self._references.recent(t)
+            ticket = self._scheduler.sent(observation.stamp, t, executed, at_rest)
             begins = not self._begun
         self.last = observation
-        return Question(observation, ticket, lease, begins)
+        return Turn(Question(observation, ticket.prefix), ticket, lease, begins)
 
-    def answer(self, question: Question, prediction: Prediction, t: int) -> Chunk | None:
+    def answer(self, turn: Turn, prediction: Prediction, t: int) -> Chunk | None:
         """Let an answer through scheduler, gate and arbiter, or report who refused it."""
         with self._lock:
-            if question.ticket.epoch == self._scheduler.epoch:
+            if turn.ticket.epoch == self._scheduler.epoch:
                 self._begun = True
-            outcome = self._scheduler.reply(question.ticket, prediction, t)
+            outcome = self._scheduler.reply(turn.ticket, prediction, t)
         if isinstance(outcome, Dropped):
             self._refuse(outcome.refusal, t)
             return None
-        observation = question.observation
+        observation = turn.question.observation
         verdict = self._gate.check(outcome.plan, self._situation(observation, t))
         refusal = verdict.refusal if verdict.plan is None else None
         with self._lock:
-            refusal = refusal or self._arbiter.admit(question.lease, observation.stamp, t)
+            refusal = refusal or self._arbiter.admit(turn.lease, observation.stamp, t)
             if refusal is not None or verdict.plan is None:
-                self._scheduler.failed(question.ticket, t)
+                self._scheduler.failed(turn.ticket, t)
             elif not self._scheduler.execute(outcome, verdict.plan):
                 return None  # the instruction has changed meanwhile
         if refusal is not None or verdict.plan is None:
@@ -193,18 +179,18 @@ class Cycle:
         # Only what was executed: asked twice from one posture, a planner may say the same twice.
         self._previous, self._published = outcome.plan, t
         latency = (t - observation.stamp) * 1e-9
-        return Chunk(verdict.plan, observation, latency, outcome.prefix_rows)
+        return Chunk(verdict.plan, observation, latency)
 
-    def failed(self, question: Question, t: int) -> None:
+    def failed(self, turn: Turn, t: int) -> None:
         """Note that the engine has no answer; it has to begin again."""
         self.predictions_refused += 1
         with self._lock:
             self._begun = False
-            self._scheduler.failed(question.ticket, t)
+            self._scheduler.failed(turn.ticket, t)
 
     def _due(self, t: int) -> bool:
         with self._lock:
-            told = self._told()
+            told = self._told(t)
             due = self._scheduler.ask(t, told.remaining if told else None)
         if not due:
             self._waiting_since = None
@@ -216,9 +202,9 @@ class Cycle:
         waited = t - self._waiting_since
         return not 0 <= waited < self._patience or self._assembler.uses_newest(t)
 
-    def _told(self) -> Reference | None:
+    def _told(self, t: int) -> Reference | None:
         """Return what the controller says, once it can have heard of the newest plan."""
-        reference = self._reference()
+        reference = self._references.newest(t)
         if reference is None or reference.stamp < self._published + TAKEN_OVER:
             return None
         return reference
@@ -239,7 +225,7 @@ class Cycle:
         self._reports.refused(refusal, t)
 
     def _situation(self, observation: Observation, t: int) -> Situation:
-        reference = self._reference()
+        reference = self._references.newest(t)
         positions = reference.positions if reference else observation.positions
         velocities = reference.velocities if reference else np.zeros_like(observation.positions)
         return Situation(t, positions, velocities, self._row_time, self._previous)

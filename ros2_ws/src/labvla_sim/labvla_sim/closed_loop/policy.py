@@ -15,7 +15,8 @@ from labvla_policy.runtime.types import NANOSECONDS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from labvla_policy.runtime.cycle import Chunk, Cycle, Question
+    from labvla_policy.engines.base import Question
+    from labvla_policy.runtime.cycle import Chunk, Cycle, Turn
     from labvla_policy.runtime.refusal import Refusal
     from labvla_policy.runtime.types import Observation, Prediction
     from labvla_sim.closed_loop.latency import Latency
@@ -30,7 +31,7 @@ class Answers(Protocol):
         """Start a new instruction from this observation."""
         ...
 
-    def infer(self, observation: Observation) -> Prediction:
+    def infer(self, question: Question) -> Prediction:
         """Predict."""
         ...
 
@@ -54,7 +55,7 @@ class Tally:
 class _Pending:
     """An answer that is being computed, as far as the simulated clock knows."""
 
-    question: Question
+    turn: Turn
     prediction: Prediction | None  # None: the engine failed
     due: int
 
@@ -79,34 +80,34 @@ class PolicyInTime:
     def advance(self, t: int, picture: bool) -> None:
         """Do what the loop would do at t; like the loop it looks for work when a picture comes."""
         if self._pending is None and picture:
-            question = self._cycle.question(t)
-            if question is not None:
+            turn = self._cycle.turn(t)
+            if turn is not None:
                 self.questions += 1
-                self._pending = self._ask(question, t)
+                self._pending = self._ask(turn, t)
         if self._pending is not None and self._pending.due <= t:
             pending, self._pending = self._pending, None
             self._deliver(pending, t)
 
-    def _ask(self, question: Question, t: int) -> _Pending:
+    def _ask(self, turn: Turn, t: int) -> _Pending:
         begin = time.perf_counter()
         prediction: Prediction | None = None
         try:
-            if question.begins:
-                self._engine.begin(question.observation)
-            prediction = self._engine.infer(question.observation)
+            if turn.begins:
+                self._engine.begin(turn.question.observation)
+            prediction = self._engine.infer(turn.question)
         except EngineError:
             self._tally.counts["engine: engine_error"] += 1
         spent = time.perf_counter() - begin
         wait = round(self._latency.seconds(spent, self._random) * NANOSECONDS)
         if wait > TIMEOUT:
             self._tally.counts["engine: engine_hung"] += 1
-            return _Pending(question, None, t + TIMEOUT)
-        return _Pending(question, prediction, t + wait)
+            return _Pending(turn, None, t + TIMEOUT)
+        return _Pending(turn, prediction, t + wait)
 
     def _deliver(self, pending: _Pending, t: int) -> None:
         if pending.prediction is None:
-            self._cycle.failed(pending.question, t)
+            self._cycle.failed(pending.turn, t)
             return
-        chunk = self._cycle.answer(pending.question, pending.prediction, t)
+        chunk = self._cycle.answer(pending.turn, pending.prediction, t)
         if chunk is not None:
             self._publish(chunk)

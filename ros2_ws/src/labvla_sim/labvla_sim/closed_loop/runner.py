@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -13,9 +12,10 @@ import numpy as np
 from labvla_control import Chunk
 from labvla_policy.runtime.arbiter import Arbiter
 from labvla_policy.runtime.cycle import Chunk as CheckedPlan
-from labvla_policy.runtime.cycle import Cycle, Reference
+from labvla_policy.runtime.cycle import Cycle
 from labvla_policy.runtime.gate.gate import Gate
 from labvla_policy.runtime.observation.assembler import Assembler, AssemblySettings
+from labvla_policy.runtime.reference import Reference, ReferenceHistory
 from labvla_policy.runtime.scheduling.scheduler import Scheduler, SchedulerSettings
 from labvla_policy.runtime.types import NANOSECONDS
 from labvla_sim.closed_loop.latency import Constant, Latency
@@ -28,7 +28,6 @@ from labvla_sim.truth_text import SceneTruth
 if TYPE_CHECKING:
     from labvla_control import State
     from labvla_policy.runtime.cell import Cell
-    from labvla_policy.runtime.types import Array
     from labvla_sim.plant.rendering import CellRenderer
     from labvla_sim.tasks.disturbance import TargetMove
     from labvla_sim.tasks.episode import Episode
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from labvla_sim.tasks.trial import Trial
 
 SETTLING = 0.1  # s before the instruction: every sensor has spoken, and the arm stands
-REFERENCES = 50  # a second of the controller's states
 _STATE_EVERY = round(1.0 / (STATE_RATE * PERIOD))
 
 
@@ -140,7 +138,7 @@ class _Run:
         self._controlled = ControlledCell(trial)
         self._senses = Senses(cell, trial.sim, renderer)
         self._tally = Tally()
-        self._references: deque[Reference] = deque(maxlen=REFERENCES)
+        self._references = ReferenceHistory()
         self._sequence = self._taken = 0
         self._cycle = Cycle(
             cell=cell,
@@ -154,8 +152,7 @@ class _Run:
             gate=gate,
             arbiter=Arbiter(),
             reports=self._tally,
-            reference=self._newest_reference,
-            reference_at=self._reference_at,
+            references=self._references,
         )
         self._policy = PolicyInTime(
             self._cycle,
@@ -173,7 +170,7 @@ class _Run:
         measured, control = self._controlled.tick()
         picture = self._senses.take(tick, measured)
         if tick % _STATE_EVERY == 0:
-            self._references.append(_reference(measured.stamp, control))
+            self._references.add(_reference(measured.stamp, control))
         if self._recorder is not None:
             self._recorder.cycle(measured, control)
         now = self._trial.sim.stamp
@@ -203,14 +200,6 @@ class _Run:
         self._taken += 1
         if self._recorder is not None:
             self._recorder.handover(now, plan)
-
-    def _newest_reference(self) -> Reference | None:
-        return self._references[-1] if self._references else None
-
-    def _reference_at(self, stamp: int) -> Array | None:
-        if not self._references:
-            return None
-        return min(self._references, key=lambda told: abs(told.stamp - stamp)).positions
 
     def result(self) -> EpisodeResult:
         """Return how it ended."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from labvla_policy.engines.base import EngineError
+from labvla_policy.engines.base import EngineError, Question
 from labvla_policy.runtime.types import NANOSECONDS, Observation, Prediction
 from labvla_sim.experts.registry import make_expert
 from labvla_sim.tasks.episode import sample_episode
@@ -49,9 +49,9 @@ class TruthEngine:
         """Choose the expert for the instruction."""
         self._choose(task_of(observation.instruction), self._newest())
 
-    def infer(self, observation: Observation) -> Prediction:
+    def infer(self, question: Question) -> Prediction:
         """Plan from the newest true state."""
-        newest = self._newest()
+        observation, newest = question.observation, self._newest()
         if observation.stamp - newest.stamp > FRESH:
             raise EngineError("the newest true state is too old: has the simulation stopped?")
         if self._expert is None or self._scene != _scene(newest):

@@ -14,15 +14,15 @@ stamps). Between calls nothing happens.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from labvla_policy.runtime import plans
-from labvla_policy.runtime.plans import Prefix
+from labvla_policy.runtime.reference import Reference
 from labvla_policy.runtime.refusal import Refusal
 from labvla_policy.runtime.scheduling.delay import DelayEstimate, DelaySettings
-from labvla_policy.runtime.types import CLOCK_JUMP, NANOSECONDS, Prediction
+from labvla_policy.runtime.types import CLOCK_JUMP, NANOSECONDS, Prediction, Prefix
 
 Mode = Literal["sync", "async", "ensemble", "rtc"]
 
@@ -61,11 +61,6 @@ class Accepted:
     prediction: Prediction  # the answer
     plan: Prediction  # what would be executed of it
     rows_past: int  # rows of the plan whose time was over on arrival
-
-    @property
-    def prefix_rows(self) -> int:
-        """Leading rows that repeat what is being executed."""
-        return self.ticket.prefix.rows if self.ticket.prefix else 0
 
 
 @dataclass(frozen=True)
@@ -170,15 +165,23 @@ class Scheduler:
         spare = max(0, plan.rows - 1 - self._settings.execute_rows) * self._row
         return left <= spare + self._delay.rows * self._row
 
-    def sent(self, observation_stamp: int, t: int, at_rest: bool = False) -> Ticket:
+    def sent(
+        self,
+        observation_stamp: int,
+        t: int,
+        executed: Sequence[Reference] = (),
+        at_rest: bool = False,
+    ) -> Ticket:
         """Note that the engine works on this observation; its answer needs the ticket.
 
-        `at_rest` says that the arm stands, and that no plan is left which could move it.
+        `executed` is what the controller says about its reference, where it is known: it is what
+        the answer has to continue, and not always what was published. `at_rest` says that the arms
+        stand, and that no plan is left which could move them.
         """
         if self._waiting is not None:
             raise RuntimeError("one question at a time: the engine has not answered the last one")
         self._numbers += 1
-        prefix = self._prefix(observation_stamp)
+        prefix = self._prefix(observation_stamp, executed)
         at_rest = at_rest or self._settings.mode == "sync"
         self._waiting = Ticket(self._numbers, self._epoch, observation_stamp, t, at_rest, prefix)
         return self._waiting
@@ -250,7 +253,7 @@ class Scheduler:
             return plans.ensemble([*self._recent, prediction], self._settings.ensemble_decay)
         return prediction
 
-    def _prefix(self, observation_stamp: int) -> Prefix | None:
+    def _prefix(self, observation_stamp: int, executed: Sequence[Reference]) -> Prefix | None:
         plan = self._published
         if self._settings.mode != "rtc" or plan is None:
             return None
@@ -258,7 +261,9 @@ class Scheduler:
             self._fallbacks += 1
             return None
         start = observation_stamp + self._row_offset * self._row
-        return plans.committed_prefix(plan, start, self._dt, self._delay.rows)
+        return plans.committed_prefix(
+            plan, start, self._dt, self._settings.execute_rows, self._delay.rows, executed
+        )
 
     def _expire(self, t: int) -> None:
         """Note the time; give up answers that are overdue, and everything if the clock was set."""
