@@ -10,6 +10,7 @@ import numpy as np
 from labvla_policy.runtime.types import NANOSECONDS, Array
 
 MEMORY = 50  # states: a second at the rate at which a controller publishes them
+STANDING = 1e-3  # rad/s
 STALE = NANOSECONDS // 4  # an older state says nothing about now
 
 
@@ -21,6 +22,11 @@ class Reference:
     positions: Array
     velocities: Array
     remaining: int  # ns of plan left
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether the arms stand, and no plan is left that could move them."""
+        return self.remaining <= 0 and bool(np.all(np.abs(self.velocities) < STANDING))
 
 
 class ReferenceHistory:
