@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 
@@ -11,6 +12,17 @@ from labvla_policy.runtime.types import NANOSECONDS, Array
 
 MEMORY = 50  # states: a second at the rate at which a controller publishes them
 STALE = NANOSECONDS // 4  # an older state says nothing about now
+
+
+class Mode(Enum):
+    """What the controller does; see ControllerState."""
+
+    HOLD = "hold"
+    TRACKING = "tracking"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    PAUSED = "paused"
+    FAULT = "fault"
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +33,9 @@ class Reference:
     positions: Array
     velocities: Array
     remaining: int  # ns of plan left
+    mode: Mode = Mode.HOLD
+    measured: Array | None = None  # rad, where the arms are
+    speed_scaling: float = 1.0  # the robot's own
 
 
 class ReferenceHistory:
