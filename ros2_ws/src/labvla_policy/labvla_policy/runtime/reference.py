@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 
@@ -14,6 +15,17 @@ STANDING = 1e-3  # rad/s
 STALE = NANOSECONDS // 4  # an older state says nothing about now
 
 
+class Mode(Enum):
+    """What the controller does; see ControllerState."""
+
+    HOLD = "hold"
+    TRACKING = "tracking"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    PAUSED = "paused"
+    FAULT = "fault"
+
+
 @dataclass(frozen=True, eq=False)
 class Reference:
     """One state of the controller, joints in the order of the cell."""
@@ -22,6 +34,9 @@ class Reference:
     positions: Array
     velocities: Array
     remaining: int  # ns of plan left
+    mode: Mode = Mode.HOLD
+    measured: Array | None = None  # rad, where the arms are
+    speed_scaling: float = 1.0  # the robot's own
 
     @property
     def at_rest(self) -> bool:
