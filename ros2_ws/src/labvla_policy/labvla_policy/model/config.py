@@ -13,6 +13,19 @@ ActionMode = Literal["delta", "abs"]
 Phase = Literal["posttrain", "vlm_pretrain"]
 Dtype = Literal["bfloat16", "float16", "float32"]
 
+# What config.json tells to training alone: read there, kept when a checkpoint is written again.
+TRAINING_KEYS = frozenset(
+    {
+        "compile_mode", "compile_model", "device", "discretize_state_in_vlm_pretrain",
+        "empty_cameras", "freeze_vision_encoder", "gc_dit", "gc_language_model",
+        "gc_visual_encoder", "gradient_checkpointing", "n_obs_steps", "normalization_mapping",
+        "optimizer_betas", "optimizer_dit_lr", "optimizer_eps", "optimizer_grad_clip_norm",
+        "optimizer_lr", "optimizer_vlm_lr", "optimizer_weight_decay",
+        "scheduler_allow_auto_scale", "scheduler_decay_lr", "scheduler_decay_steps",
+        "scheduler_warmup_steps", "train_expert_only", "train_vlm_only",
+    }
+)  # fmt: skip
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
