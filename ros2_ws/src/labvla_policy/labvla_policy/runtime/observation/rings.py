@@ -7,8 +7,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from labvla_policy.runtime.cell import Cell
+from labvla_policy.runtime.cell import Camera, Cell
 from labvla_policy.runtime.observation.assembler import CameraRing, JointRing
+from labvla_policy.runtime.refusal import Refusal, Refused
 from labvla_policy.runtime.streams import cdr
 from labvla_policy.runtime.streams.image import ImageFormat, ImageMessage, decode
 from labvla_policy.runtime.streams.ring import Ring
@@ -37,7 +38,7 @@ def camera_rings(
     """Return a ring of serialised pictures for every camera that the policy sees."""
     return {
         camera.name: Ring(
-            partial(_decode, ImageFormat(camera.encoding, camera.width, camera.height), convert),
+            partial(_decode, camera, convert),
             rate=camera.rate,
             capacity=min(max(math.ceil(camera.rate * HISTORY), FEWEST_FRAMES), MOST_FRAMES),
             latency=camera.latency,
@@ -47,7 +48,16 @@ def camera_rings(
 
 
 def _decode(
-    declared: ImageFormat, convert: Callable[[ImageMessage], Pixels] | None, message: Any
+    camera: Camera, convert: Callable[[ImageMessage], Pixels] | None, message: Any
 ) -> Pixels:
-    read = cdr.read_compressed_image if declared.encoding == "jpeg" else cdr.read_image
-    return decode(read(message), declared, convert)
+    read = cdr.read_compressed_image if camera.encoding == "jpeg" else cdr.read_image
+    picture = read(message)
+    if camera.frame_id is not None and picture.frame_id != camera.frame_id:
+        raise Refused(
+            Refusal(
+                "image_frame",
+                f"expected pictures of {camera.frame_id!r} on {camera.topic}, got one of "
+                f"{picture.frame_id!r}: two topics are mixed up, or correct the cell's `frame_id`",
+            )
+        )
+    return decode(picture, ImageFormat(camera.encoding, camera.width, camera.height), convert)
