@@ -113,9 +113,8 @@ def is_sound(path: Path, progress: Progress = nothing) -> bool:
                 if opcode == Opcode.CHUNK:
                     index, _, _ = _examine(body)
                     sound |= {message_index(*entries) for entries in index.items()}
-                elif opcode in _TOLD_TWICE:
-                    if _RECORD.pack(opcode, len(body)) + body not in sound:
-                        return False
+                elif opcode in _TOLD_TWICE and _RECORD.pack(opcode, len(body)) + body not in sound:
+                    return False
             except _DAMAGE:
                 return False
     return opcode == Opcode.DATA_END
