@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent import futures
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from labvla_data.recording.episode_writer import Result
 from labvla_data.recording.incidents import Incident
 from labvla_data.recording.intake import Item
 from labvla_data.recording.ledger import Entry
+from labvla_data.recording.mending import bags_in, mend_all
 from labvla_data.recording.recorder import Recorder, RecorderSettings, Refused
 from labvla_data.recording.sidecar import Circumstances, Sidecar, Wish
 from labvla_data.recording.streams import IMAGES, PROTOCOL, STATUS, streams_of
@@ -75,7 +77,11 @@ class RecorderNode(Node):  # type: ignore[misc]  # rclpy has no types
     def __init__(self) -> None:
         super().__init__("recorder")
         self.cell = load_cell(CELL.read(self))
-        streams = streams_of(self.cell, IMAGE_SOURCE.read(self))  # type: ignore[arg-type]
+        images: Any = IMAGE_SOURCE.read(self)
+        streams = tuple(
+            replace(stream, topic=self.resolve_topic_name(stream.topic))
+            for stream in streams_of(self.cell, images)
+        )
         settings = RecorderSettings(
             directory=_directory(DIRECTORY.read(self)),
             memory=round(MEMORY.read(self) * MEGABYTE),
@@ -97,8 +103,8 @@ class RecorderNode(Node):  # type: ignore[misc]  # rclpy has no types
             use_global_arguments=False,
         )
         self._taps = Taps(self._tap_node, streams)
-        self._taps.watch(STATUS, self._on_status)
-        self._taps.watch(PROTOCOL, self._on_protocol)
+        self._taps.watch(self.resolve_topic_name(STATUS), self._on_status)
+        self._taps.watch(self.resolve_topic_name(PROTOCOL), self._on_protocol)
         self._recorder = Recorder(
             streams,
             settings,
@@ -118,6 +124,10 @@ class RecorderNode(Node):  # type: ignore[misc]  # rclpy has no types
         self.create_service(FinishEpisode, "labvla/finish_episode", self._on_finish)
         self.create_service(DiscardEpisode, "labvla/discard_episode", self._on_discard)
         self._taps.start(self._recorder.push)
+        interrupted = list(bags_in(settings.directory))
+        threading.Thread(
+            target=mend_all, args=(interrupted, self._tell), name="mending", daemon=True
+        ).start()
         self.get_logger().info(f"records {self.cell.name} into {settings.directory}")
 
     # Requests
