@@ -31,6 +31,12 @@ class Inputs:
             ring = self.cameras[camera.name]
             self._subscribe(node, kind, camera.topic, ring, qos.IMAGES)
 
+    @property
+    def clock_jumps(self) -> int:
+        """How often the stamps of any stream jumped: all of it from before is forgotten."""
+        rings = (*self.states.values(), *self.cameras.values())
+        return sum(ring.counts.clock_jumps for ring in rings)
+
     def _subscribe(
         self, node: Node, kind: type, topic: str, ring: Ring[Any, Any], profile: Any
     ) -> None:

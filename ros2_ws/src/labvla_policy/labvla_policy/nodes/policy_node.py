@@ -42,6 +42,7 @@ from labvla_policy.runtime.gate.gate import Gate
 from labvla_policy.runtime.instruction import InstructionRefused, normalise
 from labvla_policy.runtime.observation.assembler import Assembler
 from labvla_policy.runtime.reference import Reference, ReferenceHistory
+from labvla_policy.runtime.refusal import Refusal
 from labvla_policy.runtime.scheduling.scheduler import Scheduler, SchedulerSettings
 from labvla_policy.runtime.types import NANOSECONDS
 
@@ -99,6 +100,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         self._session = time.time_ns()
         self._sequence = 0
         self._chunk_rate = Rate()
+        self._clock_jumps = 0
         self._make_topics()
         self._make_services()
 
@@ -115,7 +117,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         )
         # On a clock that always runs: a paused simulation is a state to be told, too.
         self.create_timer(
-            STATUS_PERIOD, self._publish_status, clock=Clock(clock_type=ClockType.STEADY_TIME)
+            STATUS_PERIOD, self._on_status_time, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
 
     def _make_services(self) -> None:
@@ -310,6 +312,14 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
             )
         )
         self._chunk_rate.count(time.monotonic())
+
+    def _on_status_time(self) -> None:
+        jumps = self._inputs.clock_jumps
+        if jumps > self._clock_jumps:
+            detail = f"{jumps - self._clock_jumps} streams: was a clock set, or a driver restarted?"
+            self._events.refused(Refusal("clock_jump", detail), self.now())
+        self._clock_jumps = jumps
+        self._publish_status()
 
     def _publish_status(self) -> None:
         loop, cycle, now, t = self._loop, self._cycle, time.monotonic(), self.now()

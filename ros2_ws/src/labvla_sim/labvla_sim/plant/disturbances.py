@@ -61,7 +61,9 @@ class Obstacle:
         mujoco.mj_objectVelocity(model, data, mujoco.mjtObj.mjOBJ_BODY, body, velocity, 0)
         speed = float(np.linalg.norm(velocity[3:]))
         if speed < 1e-3:
-            raise ValueError(f"{model.body(body).name}: expected a moving body, got {speed:.4f} m/s")
+            raise ValueError(
+                f"{model.body(body).name}: expected a moving body, got {speed:.4f} m/s"
+            )
         normal = -velocity[3:] / speed
         return Obstacle(body, data.xpos[body] - _GAP * normal, normal, ticks)
 

@@ -62,7 +62,6 @@ class Snapshot:
     hot_plate: HotPlateState | None
 
 
-
 class SimCell:
     """One simulated cell, advanced tick by tick (1 ms).
 
