@@ -171,8 +171,8 @@ def repair_cmake_paths(log: Path) -> None:
     """Point the wheels' CMake files at this interpreter.
 
     They carry the include folders of the container that built them, and CMake stops at a path that
-    does not exist. The files are replaced, not written to: the installer links them to its cache, and
-    so to every other environment of this user.
+    does not exist. The files are replaced, not written to: the installer links them to its cache,
+    and so to every other environment of this user.
     """
     ask = "import sysconfig, numpy; print(sysconfig.get_paths()['include'], numpy.get_include())"
     answer = subprocess.run(
