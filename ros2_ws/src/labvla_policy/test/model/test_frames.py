@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 
 from labvla_policy.model.errors import ConfigError, InputError
 from labvla_policy.model.pipeline.frames import as_frame, slot_pixels
