@@ -42,6 +42,10 @@ REASONS: dict[str, Reason] = {
                 "a picture has another size than the cell declares",
                 "set the driver's profile or the cell's `width` and `height`",
             ),
+            "image_frame": (
+                "a picture says that it comes from another camera",
+                "two cameras' topics are mixed up; or correct the cell's `frame_id`",
+            ),
             "image_buffer": (
                 "a picture has fewer bytes than its own size needs",
                 "a broken driver or transport",
@@ -273,9 +277,30 @@ REASONS: dict[str, Reason] = {
             "joint_unknown": ("a joint that the cell does not have", "use the cell's joint names"),
             "goal_not_finite": ("a goal position is not a number", "give finite positions"),
             "speed_scale": ("a speed scale outside of 0 to 1", "give one above 0, at most 1"),
+            "goal_shape": (
+                "neither a posture nor joints with one position each, or both",
+                "give either `posture`, or `joint_names` and as many `positions`",
+            ),
             "not_at_rest": (
                 "the arm moves: a posture is reached from rest",
                 "wait until it stands still",
+            ),
+            "not_active": (
+                "the policy node is not active, so nobody may move the arms",
+                "wait until the engine is loaded, or activate the node",
+            ),
+            "controller_silent": (
+                "no recent state of the controller",
+                "start the controller; compare its name with the cell",
+            ),
+            "controller_paused": ("the controller is paused", "call `labvla/resume`"),
+            "controller_fault": (
+                "the controller has lost a precondition",
+                "its state's `stop_reason` says which",
+            ),
+            "not_reached": (
+                "the motion is over, and the arms are not where it leads",
+                "look for what holds them; ask again",
             ),
         },
     ),
