@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from math import nan
 from typing import Protocol
 
 from rclpy.node import Node
@@ -82,10 +81,4 @@ class Events:
                 sequence=sequence,
                 count=count,
             )
-        )
-
-    def engine_fault(self, reason: str, detail: str, t: int) -> None:
-        """Tell that the engine failed."""
-        self.tell(
-            SafetyEvent.REFUSED, "engine", Refusal(reason, detail, value=nan, limit=nan), t, 0
         )

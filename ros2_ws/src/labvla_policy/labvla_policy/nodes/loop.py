@@ -18,6 +18,7 @@ from labvla_policy.engines.host import EngineFault, EngineHost
 from labvla_policy.nodes.events import Events
 from labvla_policy.runtime.cycle import Chunk, Cycle, Turn
 from labvla_policy.runtime.latency import Latency
+from labvla_policy.runtime.refusal import Refusal, Refused
 from labvla_policy.runtime.types import Prediction
 
 LOOK = 0.02  # s between two looks for something to do while no picture comes
@@ -85,22 +86,30 @@ class PolicyLoop(threading.Thread):
         try:
             self._host.start(self._load_timeout)
         except (EngineFault, EngineError) as error:
-            self.fault = str(error)
-            self._events.engine_fault("engine_not_ready", self.fault, self._clock())
-            self._ending.wait(RESTART_PAUSE)
+            self._not_ready(Refusal("engine_not_ready", str(error)))
+        except Refused as refused:
+            self._not_ready(refused.refusal)
         else:
             self.fault = ""
             self.ready.set()
+
+    def _not_ready(self, refusal: Refusal) -> None:
+        self.fault = refusal.detail
+        self._events.refused(refusal, self._clock())
+        self._ending.wait(RESTART_PAUSE)
 
     def _ask(self, turn: Turn) -> None:
         try:
             prediction = self._answer_of_engine(turn)
         except EngineFault as fault:
             self.ready.clear()
-            self._fail(turn, fault.reason, fault.detail)
+            self._fail(turn, Refusal(fault.reason, fault.detail))
             return
         except EngineError as error:
-            self._fail(turn, "engine_error", str(error))
+            self._fail(turn, Refusal("engine_error", str(error)))
+            return
+        except Refused as refused:
+            self._fail(turn, refused.refusal)
             return
         chunk = self._cycle.answer(turn, prediction, self._clock())
         if chunk is not None:
@@ -114,7 +123,7 @@ class PolicyLoop(threading.Thread):
         self.latency.add(time.monotonic() - begin)
         return prediction
 
-    def _fail(self, turn: Turn, reason: str, detail: str) -> None:
+    def _fail(self, turn: Turn, refusal: Refusal) -> None:
         t = self._clock()
         self._cycle.failed(turn, t)
-        self._events.engine_fault(reason, detail, t)
+        self._events.refused(refusal, t)
