@@ -85,9 +85,14 @@ class Stack:
 
 
 def describe(
-    cell: Cell, robot: Robot = "sim", engine: str = "expert", namespace: str = ""
+    cell: Cell,
+    robot: Robot = "sim",
+    engine: str = "expert",
+    namespace: str = "",
+    record: bool = True,
+    recordings: str = "",
 ) -> Stack:
-    """Describe the processes of a cell."""
+    """Describe the processes of a cell; `recordings` is the recorder's folder, if not its own."""
     if robot == "hardware":
         raise StackError(
             "robot mode is not part of this version; the cell can be run in bench mode (robot=sim)"
@@ -99,12 +104,13 @@ def describe(
         raise StackError(f"engine: expected one of {', '.join(ENGINES)}, got {engine!r}")
     if namespace and not namespace.startswith("/"):
         raise StackError(f"namespace: expected a name that begins with '/', got {namespace!r}")
+    recorder = (_recorder(cell, recordings),) if record else ()
     return Stack(
         cell=cell.name,
         engine=engine,
         robot=robot,
         namespace=namespace,
-        processes=(_sim(cell), _policy(cell, engine)),
+        processes=(_sim(cell), _policy(cell, engine), *recorder),
     )
 
 
@@ -131,4 +137,16 @@ def _policy(cell: Cell, engine: str) -> Process:
         },
         ready=Ready(publishers=(CHUNKS,), services=("labvla/set_instruction",)),
         restart=Restart.ON_FAILURE,
+    )
+
+
+def _recorder(cell: Cell, recordings: str) -> Process:
+    return Process(
+        name="recorder",
+        package="labvla_data",
+        executable="recorder_node",
+        parameters={"cell": cell.origin.file, "data_directory": recordings},
+        ready=Ready(publishers=("labvla/recorder",), services=("labvla/start_episode",)),
+        restart=Restart.ON_FAILURE,
+        essential=False,  # what moves goes on without it
     )

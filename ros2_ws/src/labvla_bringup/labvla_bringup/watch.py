@@ -44,6 +44,11 @@ class Watch:
         self._events[key] = self._events.get(key, 0) + event.count
 
     @property
+    def sequences(self) -> frozenset[int]:
+        """The chunks that came here."""
+        return frozenset(self._sequences)
+
+    @property
     def chunks_lost(self) -> int:
         """Chunks between the first and the last that did not come here."""
         if not self._sequences:

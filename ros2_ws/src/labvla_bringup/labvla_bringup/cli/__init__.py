@@ -24,6 +24,7 @@ COMMANDS = {
     "doctor": "check this machine and a cell before anything moves",
     "say": "give the policy an instruction",
     "move": "move to a posture of the cell, checked on the whole way",
+    "record": "record episodes; repair recordings",
     "bench": "measure: control (model, node, data, sim are to come)",
     "demo": "bring a cell up, let it work, check what it did",
 }

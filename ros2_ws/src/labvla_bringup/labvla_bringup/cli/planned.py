@@ -13,7 +13,6 @@ PLANNED = {
     "infer": "compute one chunk from files",
     "serve": "serve a checkpoint over the OpenPI protocol",
     "teleop": "move the arm by keyboard, gamepad or SpaceMouse",
-    "record": "record episodes, repair recordings",
     "export": "turn recordings into a LeRobot dataset",
     "replay": "drive the simulator from a recording and compare",
     "data": "scan, clean, stats, validate, preflight or view a dataset",

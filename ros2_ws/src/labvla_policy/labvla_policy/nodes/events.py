@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from math import nan
+from typing import Protocol
 
 from rclpy.node import Node
 
@@ -14,6 +15,30 @@ from labvla_policy.runtime.refusal import Refusal
 from labvla_policy.runtime.types import NANOSECONDS
 
 QUIET = NANOSECONDS  # the same reason about the same subject is told once in this time
+
+
+class Cause(Protocol):
+    """Why something happened: a Refusal, or what has the same fields."""
+
+    @property
+    def reason(self) -> str:
+        """Stable name."""
+
+    @property
+    def detail(self) -> str:
+        """What was expected, what came, what to do."""
+
+    @property
+    def subject(self) -> str:
+        """What is concerned."""
+
+    @property
+    def value(self) -> float:
+        """The offending figure."""
+
+    @property
+    def limit(self) -> float:
+        """The bound that it broke."""
 
 
 class Events:
@@ -34,26 +59,26 @@ class Events:
         """Tell that something was accepted, but slowed down."""
         self.tell(SafetyEvent.LIMITED, refusal.source, refusal, t, sequence)
 
-    def tell(self, severity: int, source: str, refusal: Refusal, t: int, sequence: int) -> None:
+    def tell(self, severity: int, source: str, cause: Cause, t: int, sequence: int) -> None:
         """Publish an event, unless the same was told just now."""
         self.counts[source] += 1
-        cause = (refusal.reason, refusal.subject)
-        if cause in self._told and 0 <= t - self._told[cause] < QUIET:
-            self._held_back[cause] += 1
+        key = (cause.reason, cause.subject)
+        if key in self._told and 0 <= t - self._told[key] < QUIET:
+            self._held_back[key] += 1
             return
-        self._told[cause] = t
-        count = 1 + self._held_back.pop(cause, 0)
-        self._node.get_logger().warning(f"{refusal.reason} {refusal.subject}: {refusal.detail}")
+        self._told[key] = t
+        count = 1 + self._held_back.pop(key, 0)
+        self._node.get_logger().warning(f"{cause.reason} {cause.subject}: {cause.detail}")
         self._publisher.publish(
             SafetyEvent(
                 stamp=to_stamp(t),
                 severity=severity,
                 source=source,
-                reason=refusal.reason,
-                detail=refusal.detail,
-                joint=refusal.subject,
-                value=refusal.value,
-                limit=refusal.limit,
+                reason=cause.reason,
+                detail=cause.detail,
+                joint=cause.subject,
+                value=cause.value,
+                limit=cause.limit,
                 sequence=sequence,
                 count=count,
             )

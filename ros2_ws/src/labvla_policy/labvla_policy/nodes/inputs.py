@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -24,23 +25,24 @@ class Inputs:
         self.states = state_rings(cell)
         self.cameras = camera_rings(cell)
         self.corrupt = 0
+        self.pictures = threading.Event()  # one has come; whoever waits clears it
         for topic, ring in self.states.items():
-            self._subscribe(node, JointState, topic, ring, qos.JOINT_STATES)
+            push = self._into(ring)
+            node.create_subscription(JointState, topic, push, qos.JOINT_STATES, raw=True)
         for camera in cell.policy_cameras:
             kind = CompressedImage if camera.encoding == "jpeg" else Image
-            ring = self.cameras[camera.name]
-            self._subscribe(node, kind, camera.topic, ring, qos.IMAGES)
+            push = self._into(self.cameras[camera.name], self.pictures)
+            node.create_subscription(kind, camera.topic, push, qos.IMAGES, raw=True)
 
-    def _subscribe(
-        self, node: Node, kind: type, topic: str, ring: Ring[Any, Any], profile: Any
-    ) -> None:
-        node.create_subscription(kind, topic, self._into(ring), profile, raw=True)
-
-    def _into(self, ring: Ring[Any, Any]) -> Callable[[bytes], None]:
+    def _into(
+        self, ring: Ring[Any, Any], arrived: threading.Event | None = None
+    ) -> Callable[[bytes], None]:
         def push(message: bytes) -> None:
             try:
                 ring.push(message, cdr.read_stamp(message), time.monotonic_ns())
             except Refused:
                 self.corrupt += 1
+            if arrived is not None:
+                arrived.set()
 
         return push

@@ -20,8 +20,7 @@ from labvla_policy.runtime.cycle import Chunk, Cycle, Turn
 from labvla_policy.runtime.latency import Latency
 from labvla_policy.runtime.types import Prediction
 
-POLL = 0.004  # s between two looks whether there is something to do
-RETRY = 0.05  # s after an observation was refused: one and a half frames
+LOOK = 0.02  # s between two looks for something to do while no picture comes
 RESTART_PAUSE = 1.0  # s before a failed engine is started again
 
 
@@ -32,14 +31,17 @@ class PolicyLoop(threading.Thread):
         self,
         cycle: Cycle,
         host: EngineHost,
+        pictures: threading.Event,
         events: Events,
         clock: Callable[[], int],
         publish: Callable[[Chunk], None],
         timeout: float,
         load_timeout: float,
     ) -> None:
+        """Prepare; `pictures` is set by whoever receives one."""
         super().__init__(name="policy", daemon=True)
         self._cycle, self._host, self._events = cycle, host, events
+        self._pictures = pictures
         self._clock, self._publish = clock, publish
         self._timeout, self._load_timeout = timeout, load_timeout
         self._ending = threading.Event()
@@ -55,6 +57,7 @@ class PolicyLoop(threading.Thread):
     def end(self) -> None:
         """End the thread and the engine."""
         self._ending.set()
+        self._pictures.set()
         self.join(timeout=5.0)
         self._host.stop()
 
@@ -70,10 +73,11 @@ class PolicyLoop(threading.Thread):
         while not self._ending.is_set():
             if not self.ready.is_set():
                 self._load()
-            elif not self._cycle.due(self._clock()):
-                self._ending.wait(POLL)
-            elif (turn := self._cycle.turn(self._clock())) is None:
-                self._ending.wait(RETRY)
+                continue
+            self._pictures.clear()
+            turn = self._cycle.turn(self._clock())
+            if turn is None:
+                self._pictures.wait(LOOK)
             else:
                 self._ask(turn)
 

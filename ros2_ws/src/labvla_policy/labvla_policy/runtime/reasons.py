@@ -42,6 +42,10 @@ REASONS: dict[str, Reason] = {
                 "a picture has another size than the cell declares",
                 "set the driver's profile or the cell's `width` and `height`",
             ),
+            "image_frame": (
+                "a picture says that it comes from another camera",
+                "two cameras' topics are mixed up; or correct the cell's `frame_id`",
+            ),
             "image_buffer": (
                 "a picture has fewer bytes than its own size needs",
                 "a broken driver or transport",

@@ -11,6 +11,7 @@ import numpy as np
 from labvla_policy.runtime.types import NANOSECONDS, Array
 
 MEMORY = 50  # states: a second at the rate at which a controller publishes them
+STANDING = 1e-3  # rad/s
 STALE = NANOSECONDS // 4  # an older state says nothing about now
 
 
@@ -36,6 +37,11 @@ class Reference:
     mode: Mode = Mode.HOLD
     measured: Array | None = None  # rad, where the arms are
     speed_scaling: float = 1.0  # the robot's own
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether the arms stand, and no plan is left that could move them."""
+        return self.remaining <= 0 and bool(np.all(np.abs(self.velocities) < STANDING))
 
 
 class ReferenceHistory:

@@ -332,7 +332,7 @@ def test_from_the_middlewares_bytes(name):
     cameras, states = camera_rings(cell), state_rings(cell)
     picture = np.random.default_rng(1).integers(0, 256, (480, 640, 3), dtype=np.uint8)
     for camera in cell.policy_cameras:
-        message = serialised_image(T0, "rgb8", picture)
+        message = serialised_image(T0, "rgb8", picture, camera.frame_id)
         cameras[camera.name].push(message, cdr.read_stamp(message), T0)
     fingers = [(arm.gripper.state_topic, arm.gripper.joint) for arm in cell.arms]
     for topic, ring in states.items():
@@ -349,9 +349,32 @@ def test_from_the_middlewares_bytes(name):
         np.testing.assert_array_equal(image, picture)
 
 
+def test_the_pictures_of_two_cameras_whose_topics_are_mixed_up_are_refused():
+    cell = cell_of("franka")
+    front, side = cell.cameras[:2]
+    ring = camera_rings(cell)["front"]
+    picture = np.zeros((480, 640, 3), np.uint8)
+    for stamp, source in ((T0, front), (T0 + MS, side)):
+        ring.push(serialised_image(stamp, "rgb8", picture, source.frame_id), stamp, stamp)
+    own, foreign = ring.samples
+    assert ring.value(own).shape == (480, 640, 3)
+    refusal = refusal_of(lambda: ring.value(foreign))
+    assert refusal.reason == "image_frame"
+    assert "'front_color_optical_frame'" in refusal.detail
+    assert "'side_color_optical_frame'" in refusal.detail
+
+
+def test_a_cell_without_frame_ids_takes_every_header():
+    cell = cell_of("franka")
+    unnamed = tuple(replace(camera, frame_id=None) for camera in cell.cameras)
+    ring = camera_rings(replace(cell, cameras=unnamed))["front"]
+    ring.push(serialised_image(T0, "rgb8", np.zeros((480, 640, 3), np.uint8)), T0, T0)
+    assert ring.value(ring.samples[0]).shape == (480, 640, 3)
+
+
 def test_jpeg_cameras_get_compressed_messages():
     cell = cell_of("franka")
-    first = replace(cell.cameras[0], encoding="jpeg")
+    first = replace(cell.cameras[0], encoding="jpeg", frame_id=None)
     ring = camera_rings(replace(cell, cameras=(first, *cell.cameras[1:])))["front"]
     ring.push(serialised_image(T0, "rgb8", np.zeros((480, 640, 3), np.uint8)), T0, T0)
     # a raw picture where a compressed one was declared

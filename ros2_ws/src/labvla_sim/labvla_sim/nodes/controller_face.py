@@ -47,12 +47,11 @@ class ControllerFace:
         self._setpoints = node.create_publisher(GripperSetpoints, f"{name}/gripper", qos.RELIABLE)
         self._events = node.create_publisher(SafetyEvent, "labvla/events", qos.RELIABLE)
         node.create_subscription(ActionChunk, "labvla/action_chunk", self._on_chunk, qos.RELIABLE)
-        core = controlled.controller
         for verb, action in (
-            ("stop", core.stop),
-            ("reset_stop", core.reset_stop),
-            ("pause", core.pause),
-            ("resume", core.resume),
+            ("stop", controlled.stop),
+            ("reset_stop", controlled.reset_stop),
+            ("pause", controlled.pause),
+            ("resume", controlled.resume),
         ):
             node.create_service(Trigger, f"{name}/{verb}", self._answer(verb, action))
         self._lock = threading.Lock()

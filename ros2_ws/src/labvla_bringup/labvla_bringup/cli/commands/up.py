@@ -18,6 +18,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("cell", metavar="CELL", help="name of a cell, or path of a cell file")
     parser.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help="what answers")
     parser.add_argument("--namespace", default="", help="ROS namespace of the stack, e.g. /lab1")
+    parser.add_argument("--no-recorder", action="store_true", help="run without the recorder")
+    parser.add_argument(
+        "--recordings",
+        default="",
+        metavar="DIR",
+        help="folder for episodes (default: $LABVLA_RECORDINGS, or else out/recordings)",
+    )
     parser.add_argument(
         "--logs", type=Path, default=Path("out/logs"), help="folder for log files (%(default)s)"
     )
@@ -29,7 +36,13 @@ def run(arguments: argparse.Namespace) -> int:
     log_dir = new_log_dir(arguments.logs)
     try:
         cell = write_bench_cell(cell, log_dir)
-        stack = describe(cell, engine=arguments.engine, namespace=arguments.namespace)
+        stack = describe(
+            cell,
+            engine=arguments.engine,
+            namespace=arguments.namespace,
+            record=not arguments.no_recorder,
+            recordings=arguments.recordings,
+        )
     except StackError as error:
         raise UsageError(str(error)) from None
     printer = LogPrinter([process.name for process in stack.processes])

@@ -112,6 +112,18 @@ class Assembler:
             ),
         )
 
+    def uses_newest(self, t: int) -> bool:
+        """Whether an observation of the moment t would contain the newest picture that is there.
+
+        If not, that picture belongs to a set whose other pictures are still on their way.
+        """
+        usable = {c.name: self._usable(c, t) for c in self.cell.policy_cameras}
+        usable = {name: samples for name, samples in usable.items() if samples}
+        if not usable:
+            return True
+        newest = max(samples[-1].stamp for samples in usable.values())
+        return any(sample.stamp == newest for sample in self._pick(usable).values())
+
     def _frames(self, t: int) -> list[_Frame | None]:
         """Return one frame for each slot of the policy; None where an optional camera has none."""
         usable: dict[str, list[Sample[Any, Pixels]]] = {}
@@ -137,11 +149,15 @@ class Assembler:
                     raise refused
                 del usable[name]
 
+    def _usable(self, camera: Camera, t: int) -> list[Sample[Any, Pixels]]:
+        oldest = t - self.settings.max_age
+        return [s for s in self.cameras[camera.name].samples if oldest <= s.stamp <= t]
+
     def _fresh(self, camera: Camera, t: int) -> list[Sample[Any, Pixels]]:
-        past = [s for s in self.cameras[camera.name].samples if s.stamp <= t]
-        fresh = [s for s in past if t - s.stamp <= self.settings.max_age]
+        fresh = self._usable(camera, t)
         if fresh or camera.name in self.settings.optional_cameras:
             return fresh
+        past = [s for s in self.cameras[camera.name].samples if s.stamp <= t]
         if not past:
             raise _refused(
                 "camera_missing",

@@ -1,0 +1,1 @@
+"""The policy network and its files: PyTorch, no ROS. Importing this package needs neither."""

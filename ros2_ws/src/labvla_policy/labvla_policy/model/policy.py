@@ -1,0 +1,194 @@
+"""The whole policy: backbone, expert, and the projections around them.
+
+Attributes have the names of the released weight files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from labvla_policy.model import flow
+from labvla_policy.model.backbone.base import Backbone
+from labvla_policy.model.backbone.sequence import Segment, TokenSequence
+from labvla_policy.model.config import ModelConfig
+from labvla_policy.model.errors import ConfigError
+from labvla_policy.model.expert import Expert
+from labvla_policy.model.flow import FlowDraw
+from labvla_policy.model.inputs import KeyValue, PolicyInputs, Prefix
+from labvla_policy.model.ki import DiscreteActionHead, mean_over_tokens
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingBatch:
+    """Observations and what was done after them."""
+
+    inputs: PolicyInputs
+    actions: Tensor  # batch x chunk x max_action_dim: normalised, padded with zeros
+    action_is_pad: Tensor  # batch x chunk, bool: rows beyond the end of the episode
+    action_tokens: Tensor | None = None  # batch x tokens; knowledge isolation needs them
+    action_token_mask: Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Losses:
+    """Scalars; `total` is what training minimises."""
+
+    total: Tensor
+    flow: Tensor
+    tokens: Tensor | None = None
+
+
+class Policy(nn.Module):
+    """Encode an observation once, then follow the velocity from noise to a chunk of actions."""
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        backbone: Backbone,
+        *,
+        table_dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        hidden, width = backbone.hidden_width, config.expert_width
+        source = config.dit_cross_attention_dim or width
+        if source not in (hidden, width):
+            raise ConfigError(
+                f"dit_cross_attention_dim: expected {hidden} (the backbone's width) or null, "
+                f"got {source}"
+            )
+        self.vlm = backbone
+        self.dit_action_head = Expert(
+            layers=config.dit_num_layers,
+            heads=config.dit_num_heads,
+            head_width=config.dit_head_dim,
+            source_width=source,
+            interleave=config.dit_interleave_self_attention,
+            table_dtype=table_dtype,
+        )
+        self.proj_vlm_to_dit = nn.Identity() if source == hidden else nn.Linear(hidden, width)
+        self.state_proj = nn.Linear(config.max_state_dim, width)
+        self.action_in_proj = nn.Linear(config.max_action_dim, width)
+        self.action_out_proj = nn.Linear(width, config.max_action_dim)
+        if config.knowledge_isolation:
+            self.ki_head = DiscreteActionHead(config.discrete_action_vocab_size, hidden)
+            self.state_vlm_proj = nn.Linear(config.max_state_dim, hidden)
+        self._check_depth()
+
+    def _check_depth(self) -> None:
+        if self._feature_layers > self.vlm.layer_count:
+            raise ConfigError(
+                f"dit_layerwise_vlm_features: expected at most {self.vlm.layer_count} "
+                f"cross-attentions (the backbone's layers), got {self._feature_layers}"
+            )
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the weights."""
+        return self.state_proj.weight.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Of the weights."""
+        return self.state_proj.weight.device
+
+    @property
+    def chunk_shape(self) -> tuple[int, int]:
+        """Rows and columns of a chunk, padding columns included."""
+        return self.config.chunk_size, self.config.max_action_dim
+
+    @property
+    def _feature_layers(self) -> int:
+        if self.config.dit_layerwise_vlm_features:
+            return self.dit_action_head.cross_attentions
+        return 1
+
+    def embed(self, inputs: PolicyInputs) -> TokenSequence:
+        """Embed the prefix, with the state in front of it under knowledge isolation."""
+        sequence = self.vlm.embed_prefix(inputs)
+        if not self.config.knowledge_isolation:
+            return sequence
+        state = inputs.state.to(self.dtype)
+        return sequence.with_state(self.state_vlm_proj(state))
+
+    def encode(self, inputs: PolicyInputs) -> Prefix:
+        """Run the backbone: once for an observation, whatever is sampled from it."""
+        sequence = self.embed(inputs)
+        return self._prefix(self.vlm(sequence, self._feature_layers), sequence.mask)
+
+    def _prefix(self, hidden: tuple[Tensor, ...], mask: Tensor) -> Prefix:
+        # The expert gets the state by itself, so the backbone's state token is dropped again.
+        first = 1 if self.config.knowledge_isolation else 0
+        features = tuple(self.proj_vlm_to_dit(layer[:, first:]) for layer in hidden)
+        return Prefix(features, mask[:, first:])
+
+    def cross_kv(self, prefix: Prefix) -> tuple[KeyValue, ...]:
+        """Keys and values of every cross-attention: constant over the steps of a chunk."""
+        return self.dit_action_head.keys_and_values(prefix.features)
+
+    def velocity(
+        self,
+        chunk: Tensor,
+        time: Tensor,
+        state: Tensor,
+        prefix: Prefix,
+        cross_kv: tuple[KeyValue, ...] | None = None,
+    ) -> Tensor:
+        """Return the velocity at `chunk` (batch x rows x columns) and `time` (batch), in fp32."""
+        if cross_kv is None:
+            cross_kv = self.cross_kv(prefix)
+        suffix = self.embed_suffix(chunk, state)
+        expert = self.dit_action_head
+        hidden = expert(suffix, expert.embed_time(time), cross_kv, prefix.mask)
+        return self.action_out_proj(hidden[:, 1:]).float()
+
+    def embed_suffix(self, chunk: Tensor, state: Tensor) -> Tensor:
+        """Embed [state | chunk]."""
+        first = self.state_proj(state.to(self.dtype))
+        return torch.cat([first[:, None], self.action_in_proj(chunk.to(self.dtype))], dim=1)
+
+    def sample(self, inputs: PolicyInputs, noise: Tensor, steps: int | None = None) -> Tensor:
+        """Return the chunk that the noise leads to (batch x rows x columns, fp32)."""
+        prefix = self.encode(inputs)
+        cross_kv = self.cross_kv(prefix)
+        return flow.euler(
+            lambda chunk, time: self.velocity(chunk, time, inputs.state, prefix, cross_kv),
+            noise,
+            self.config.num_inference_steps if steps is None else steps,
+        )
+
+    def losses(self, batch: TrainingBatch, drawn: FlowDraw, real_columns: int) -> Losses:
+        """Return the losses of a batch; `real_columns` of the actions are not padding."""
+        if self.config.knowledge_isolation:
+            return self._isolated_losses(batch, drawn, real_columns)
+        loss = self._flow_loss(self.encode(batch.inputs), batch, drawn, real_columns)
+        return Losses(total=loss, flow=loss)
+
+    def _isolated_losses(self, batch: TrainingBatch, drawn: FlowDraw, real_columns: int) -> Losses:
+        """The flow loss ends before the projection; the backbone learns from the tokens alone."""
+        tokens, mask = batch.action_tokens, batch.action_token_mask
+        if tokens is None or mask is None:
+            raise ValueError("knowledge isolation: expected action tokens and their mask, got none")
+        prefix = self.embed(batch.inputs)
+        length = prefix.mask.shape[1]
+        sequence = prefix.extended(self.ki_head.embedding(tokens), mask, Segment.ACTION)
+        (hidden,) = self.vlm(sequence)
+        each = self.ki_head.cross_entropies(hidden[:, length - 1 : -1], tokens, mask)
+        token_loss = mean_over_tokens(each, mask)
+        seen = self._prefix((hidden[:, :length].detach(),), prefix.mask)
+        flow_loss = self._flow_loss(seen, batch, drawn, real_columns)
+        total = self.config.ki_mse_weight * flow_loss + token_loss
+        return Losses(total=total, flow=flow_loss, tokens=token_loss)
+
+    def _flow_loss(
+        self, prefix: Prefix, batch: TrainingBatch, drawn: FlowDraw, real_columns: int
+    ) -> Tensor:
+        noisy = flow.interpolate(batch.actions, drawn.noise, drawn.time)
+        predicted = self.velocity(noisy, drawn.time, batch.inputs.state, prefix)
+        target = flow.target_velocity(batch.actions, drawn.noise)
+        weights = torch.ones(real_columns, device=predicted.device)
+        weights[list(self.config.gripper_action_dims)] = self.config.gripper_loss_weight
+        return flow.flow_loss(predicted, target, batch.action_is_pad, weights)
