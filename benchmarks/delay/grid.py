@@ -64,9 +64,7 @@ class Grid:
     @property
     def episodes(self) -> int:
         """How many episodes there are in all."""
-        return (
-            len(self.tasks) * len(self.schedulings) * len(self.delays) * len(self.seeds)
-        )
+        return len(self.tasks) * len(self.schedulings) * len(self.delays) * len(self.seeds)
 
 
 def full_grid(seeds: int) -> Grid:

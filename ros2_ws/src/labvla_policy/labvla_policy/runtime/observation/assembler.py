@@ -14,6 +14,7 @@ import numpy as np
 
 from labvla_policy.runtime import grippers
 from labvla_policy.runtime.cell import Arm, Camera, Cell
+from labvla_policy.runtime.columns import policy_columns
 from labvla_policy.runtime.joint_sample import select_positions
 from labvla_policy.runtime.observation.digest import observation_digest, pixel_digest
 from labvla_policy.runtime.observation.selection import least_skew, nearest
@@ -106,7 +107,7 @@ class Assembler:
         for frame in seen:
             self._check_picture(frame, positions)
         openings = np.array([self._opening(arm, t, state.stamp) for arm in self.cell.arms])
-        columns = self._columns(positions, openings)
+        columns = policy_columns(self.cell, positions, openings)
         return Observation(
             stamp=state.stamp,
             joint_names=self.cell.joints,
@@ -268,19 +269,6 @@ class Assembler:
         message = self.states[topic].value(past[index or 0])
         joint = select_positions(message.name, message.position, (gripper.joint,))[0]
         return grippers.opening_of_joint(gripper, float(joint), arm.gripper_name)
-
-    def _columns(self, positions: Array, openings: Array) -> Array:
-        """Return the state in the policy's layout; columns without a joint stay zero."""
-        state = np.zeros(self.cell.policy.columns.width)
-        first = 0
-        for arm, columns, opening in zip(
-            self.cell.arms, self.cell.policy.columns.arms, openings, strict=True
-        ):
-            joints = positions[first : first + len(arm.joints)]
-            state[list(columns.joints[: len(joints)])] = joints
-            state[columns.gripper] = grippers.column_of_opening(arm.gripper, float(opening))
-            first += len(joints)
-        return state
 
     def _check_times(self, age: int, skew: int) -> None:
         settings = self.settings
