@@ -10,8 +10,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmarks.control.arm import Arm
 from benchmarks.common.result import select
+from benchmarks.control.arm import Arm
 from benchmarks.control.rows import Row
 
 _INK = "#1f2933"
