@@ -13,6 +13,7 @@ setup(
     entry_points={
         "console_scripts": ["policy_node = labvla_policy.nodes.policy_node:main"],
         "labvla.engines": [
+            "faulty = labvla_policy.engines.faulty:FaultyEngine",
             "remote = labvla_policy.engines.remote.engine:RemoteEngine",
             "replay = labvla_policy.engines.replay:ReplayEngine",
         ],

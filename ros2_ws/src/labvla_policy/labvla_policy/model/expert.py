@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from labvla_policy.model.attention import attend
+from labvla_policy.model.config import POSITIONS
 from labvla_policy.model.inputs import KeyValue, Modulation
 
 SINUSOID_WIDTH = 256
-POSITIONS = 512  # rows of the position table in the files
 FEED_FORWARD_FACTOR = 4
 BLOCK_EPS = 1e-5
 OUTPUT_EPS = 1e-6

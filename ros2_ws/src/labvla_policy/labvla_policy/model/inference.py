@@ -22,6 +22,7 @@ from labvla_policy.model.checkpoint.read import (
     read_tokenizer,
 )
 from labvla_policy.model.checkpoint.source import find_checkpoint
+from labvla_policy.model.control import ControlContract
 from labvla_policy.model.errors import CheckpointError, InputError, ModelError
 from labvla_policy.model.inputs import PolicyInputs
 from labvla_policy.model.pipeline.frames import Image, slot_pixels
@@ -57,6 +58,8 @@ class LoadedPolicy:
     tokenizer: PromptTokenizer
     vectors: VectorPlan
     schema: DataSchema
+    control: ControlContract
+    stats_digest: str  # of the statistics, to tell that two ends use the same
     device: torch.device
     source: str  # how messages name it
     notes: tuple[str, ...]
@@ -148,4 +151,14 @@ def load_policy(
             f"{folder.root}: the tokenizer has {tokenizer.vocabulary} tokens, the weights "
             f"{vocabulary}: they do not belong together"
         )
-    return LoadedPolicy(policy, tokenizer, vectors, schema, place, str(source), notes)
+    return LoadedPolicy(
+        policy=policy,
+        tokenizer=tokenizer,
+        vectors=vectors,
+        schema=schema,
+        control=files.control,
+        stats_digest=stats.digest,
+        device=place,
+        source=str(source),
+        notes=notes,
+    )

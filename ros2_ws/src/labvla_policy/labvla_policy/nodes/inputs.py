@@ -34,6 +34,12 @@ class Inputs:
             push = self._into(self.cameras[camera.name], self.pictures)
             node.create_subscription(kind, camera.topic, push, qos.IMAGES, raw=True)
 
+    @property
+    def clock_jumps(self) -> int:
+        """How often the stamps of any stream jumped: all of it from before is forgotten."""
+        rings = (*self.states.values(), *self.cameras.values())
+        return sum(ring.counts.clock_jumps for ring in rings)
+
     def _into(
         self, ring: Ring[Any, Any], arrived: threading.Event | None = None
     ) -> Callable[[bytes], None]:

@@ -94,6 +94,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         self._state = PolicyStatus.UNCONFIGURED
         self._lock = threading.Lock()
         self._ended = False
+        self._clock_jumps = 0
         self._move_to = MoveToServer(
             self,
             Mover(self.cell, gate),
@@ -109,7 +110,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         self._statuses = self.create_publisher(PolicyStatus, "labvla/status", qos.RELIABLE)
         # On a clock that always runs: a paused simulation is a state to be told, too.
         self.create_timer(
-            STATUS_PERIOD, self._publish_status, clock=Clock(clock_type=ClockType.STEADY_TIME)
+            STATUS_PERIOD, self._on_status_time, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
         self._make_services()
 
@@ -248,6 +249,14 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
 
     def _publish_chunk(self, chunk: Chunk) -> None:
         self._outlet.send_answer(chunk, self._loop.policy)
+
+    def _on_status_time(self) -> None:
+        jumps = self._inputs.clock_jumps
+        if jumps > self._clock_jumps:
+            detail = f"{jumps - self._clock_jumps} streams: was a clock set, or a driver restarted?"
+            self._events.refused(Refusal("clock_jump", detail), self.now())
+        self._clock_jumps = jumps
+        self._publish_status()
 
     def _publish_status(self) -> None:
         loop, cycle, t = self._loop, self._cycle, self.now()

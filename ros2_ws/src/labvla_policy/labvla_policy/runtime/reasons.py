@@ -79,6 +79,10 @@ REASONS: dict[str, Reason] = {
                 "the newest joint state is too old",
                 "check driver, network load and clocks",
             ),
+            "joint_state_frozen": (
+                "exactly the same joints for long while the arm was told to move",
+                "restart the driver; or the arm is held: look at the robot",
+            ),
             "joint_state_width": (
                 "names and positions of a joint state differ in number",
                 "a broken driver",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from labvla_policy.model.checkpoint.keys import Variant, detect
 from labvla_policy.model.checkpoint.source import CheckpointFolder
 from labvla_policy.model.checkpoint.weights import StoredWeights, find_weights, load_weights
 from labvla_policy.model.config import TRAINING_KEYS, ModelConfig, read_fields
+from labvla_policy.model.control import CONTROL, ControlContract, read_control
 from labvla_policy.model.errors import ConfigError, Unavailable
 from labvla_policy.model.json_files import read_json
 from labvla_policy.model.pipeline.norm_stats import NORM_STATS, NormStats, stats_from_json
@@ -36,6 +37,7 @@ from labvla_policy.model.policy import Policy
 CONFIG = "config.json"
 VLM_CONFIG = "vlm_config.json"
 PROCESSOR_CONFIG = "preprocessor_config.json"
+EMA_STATE = "training_state/ema_state.pt"
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 _MAKE_STATS = (
     "it belongs to the data that the policy was fine-tuned on, and the public base has none: make "
@@ -52,8 +54,9 @@ class NetworkFiles:
     processor: Mapping[str, Any]
     variant: Variant
     weights: StoredWeights
-    raw_config: Mapping[str, Any] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()  # what people should know, none of it a fault
+    control: ControlContract
+    raw_config: Mapping[str, Any]
+    notes: tuple[str, ...]  # what people should know, none of it a fault
 
 
 def describe(folder: CheckpointFolder) -> NetworkFiles:
@@ -61,7 +64,7 @@ def describe(folder: CheckpointFolder) -> NetworkFiles:
     path = folder.need(CONFIG, "it says what the weights are for")
     raw = read_json(path)
     notes: list[str] = []
-    known = {f.name for f in fields(ModelConfig)} | TRAINING_KEYS
+    known = {f.name for f in fields(ModelConfig)} | TRAINING_KEYS | {CONTROL}
     unknown = sorted(raw.keys() - known)
     if unknown:
         notes.append(f"{CONFIG}: unknown and left aside: {', '.join(unknown)}")
@@ -85,7 +88,14 @@ def describe(folder: CheckpointFolder) -> NetworkFiles:
     weights = find_weights(folder)
     variant = detect(weights.tensors, weights.where)
     config = _corrected(config, variant, notes)
-    return NetworkFiles(config, vlm, processor, variant, weights, raw, tuple(notes))
+    if (folder.root / EMA_STATE).exists():
+        notes.append(
+            f"{EMA_STATE}: averaged weights lie there and not in {weights.where}; they are a "
+            "pickle, and not read"
+        )
+    return NetworkFiles(
+        config, vlm, processor, variant, weights, read_control(raw, str(path)), raw, tuple(notes)
+    )
 
 
 def _optional_json(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,6 +42,12 @@ class NormStats:
     features: Mapping[str, FeatureStats]
     chunk_size: int | None
     raw: Mapping[str, Any] = field(default_factory=dict)  # the file's content, for writing
+
+    @property
+    def digest(self) -> str:
+        """A hash of the content, whatever its order and spelling."""
+        text = json.dumps(self.raw, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def feature(self, name: str) -> FeatureStats:
         """Return a feature's statistics."""

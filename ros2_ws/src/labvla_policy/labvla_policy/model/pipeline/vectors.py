@@ -28,6 +28,7 @@ GUARD = 1e-6  # what the public policy adds to every spread
 # Below this a column never moved in the data: the guard alone would blow its noise up.
 LEAST_SPREAD = 1e-4
 _SNAP_TOLERANCE = 0.05
+_LARGEST_OPENING = {"width": 0.3, "open_fraction": 1.5, "binary": 1.5}  # m, and shares
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +99,11 @@ class VectorPlan:
     def network_actions(self, actions: Rows, state: Rows) -> Rows:
         """Turn absolute canonical rows into what training shows the network."""
         base = np.where(self.delta_mask, state[..., : self.action_width], np.float32(0))
-        relative = self._snapped(actions, self.action_columns) - base
-        return _padded(self.action_scaling.normalise(relative), self.padded_action)
+        return _padded(self.network_rows(actions - base), self.padded_action)
+
+    def network_rows(self, rows: Rows) -> Rows:
+        """Normalise rows that are relative already, where `delta_mask` says so."""
+        return self.action_scaling.normalise(self._snapped(rows, self.action_columns))
 
     def denormalised(self, chunk: Rows) -> Rows:
         """Cut the padding off and scale back: deltas where `delta_mask` says so."""
@@ -149,6 +153,7 @@ def make_plan(
     # "action" holds statistics of deltas; absolute rows scaled with them would be far off.
     action_key = ABSOLUTE_ACTION if config.action_mode == "abs" else DELTA_ACTION
     state_stats, action_stats = stats.feature(STATE), stats.feature(action_key)
+    _check_gripper_unit(schema, _canonical_stats(state_stats, state_columns, STATE), state_columns)
     snap = options.gripper_max_width if options.snap_gripper_to_binary else None
     if snap is not None:
         _check_snap(_canonical_stats(state_stats, state_columns, STATE), state_columns, snap)
@@ -221,6 +226,18 @@ def _scaling(stats: FeatureStats, columns: Columns, options: DataOptions, name: 
             f"and q99) of at least {LEAST_SPREAD:g} by hand"
         )
     return Scaling(centre.astype(np.float32), spread.astype(np.float32))
+
+
+def _check_gripper_unit(schema: DataSchema, stats: FeatureStats, columns: Columns) -> None:
+    """Metres and open fractions differ by a factor of 25: the larger one would break glass."""
+    most = _LARGEST_OPENING.get(schema.gripper_semantic)
+    for column in columns.grippers:
+        if most is not None and stats.q99[column] > most:
+            raise CheckpointError(
+                f"{NORM_STATS}: {STATE}: expected openings up to {most:g} in column {column} "
+                f"(gripper_semantic {schema.gripper_semantic}), got {stats.q99[column]:g}: another "
+                "unit, or statistics of other data"
+            )
 
 
 def _check_snap(stats: FeatureStats, columns: Columns, width: float) -> None:

@@ -38,6 +38,7 @@ class AssemblySettings:
     skew_slack: int = 5 * _MS  # a newer set may be this much worse than the best one
     max_frozen: int = 500 * _MS  # same pixels for so long while the arm moved: a frozen camera
     frozen_motion: float = 0.01  # rad; below this a noise-free picture may well be the same
+    frozen_reference: float = 0.05  # rad that the arm was commanded by while its joints stayed
     darkest: int = 10  # of 255: a picture with nothing brighter is black
     optional_cameras: frozenset[str] = frozenset()  # masked where missing, instead of refused
 
@@ -60,6 +61,15 @@ class _Watch:
 
 
 @dataclass
+class _Posture:
+    """Since when the joints have been measured at the very same place, and what they followed."""
+
+    positions: Array
+    since: int
+    reference: Array
+
+
+@dataclass
 class Assembler:
     """Makes observations of one cell; for one thread at a time.
 
@@ -74,6 +84,7 @@ class Assembler:
 
     def __post_init__(self) -> None:
         self._watches: dict[str, _Watch] = {}
+        self._posture: _Posture | None = None
 
     def assemble(
         self, t: int, instruction: str, reference: Callable[[int], Array | None] | None = None
@@ -90,6 +101,9 @@ class Assembler:
         earliest, skew = min(stamps), max(stamps) - min(stamps)
         self._check_times(t - earliest, skew)
         positions = self._positions(state)
+        commanded = reference(state.stamp) if reference else None
+        if commanded is not None:
+            self._check_joints(state.stamp, positions, commanded)
         for frame in seen:
             self._check_picture(frame, positions)
         openings = np.array([self._opening(arm, t, state.stamp) for arm in self.cell.arms])
@@ -105,7 +119,7 @@ class Assembler:
             camera_stamps=tuple(CameraStamp(f.camera.name, f.sample.stamp) for f in seen),
             skew=skew,
             age=t - earliest,
-            reference=reference(state.stamp) if reference else None,
+            reference=commanded,
             hash=observation_digest(
                 [(frame.pixels, frame.digest) if frame else None for frame in chosen],
                 columns,
@@ -273,6 +287,23 @@ class Assembler:
                 f"{settings.max_age / _MS:.0f}",
                 value=age / NANOSECONDS,
                 limit=settings.max_age / NANOSECONDS,
+            )
+
+    def _check_joints(self, stamp: int, positions: Array, commanded: Array) -> None:
+        """Refuse joints that stay the same, bit for bit, although they were told to move."""
+        known = self._posture
+        if known is None or stamp < known.since or not np.array_equal(known.positions, positions):
+            self._posture = _Posture(positions, stamp, commanded)
+            return
+        moved = float(np.max(np.abs(commanded - known.reference)))
+        frozen = stamp - known.since
+        if frozen > self.settings.max_frozen and moved > self.settings.frozen_reference:
+            raise _refused(
+                "joint_state_frozen",
+                f"exactly the same joints for {frozen / NANOSECONDS:.2f} s while the arm was told "
+                f"to move by {moved:.3f} rad: restart the driver",
+                value=frozen / NANOSECONDS,
+                limit=self.settings.max_frozen / NANOSECONDS,
             )
 
     def _seen_by(self, camera: Camera) -> slice:
