@@ -21,6 +21,7 @@ from labvla_policy.engines.spec import EngineSpec
 from labvla_policy.nodes import qos, run
 from labvla_policy.nodes.chunk_outlet import ChunkOutlet
 from labvla_policy.nodes.controller_link import ControllerLink
+from labvla_policy.nodes.diagnostics import Diagnostics
 from labvla_policy.nodes.events import Events
 from labvla_policy.nodes.inputs import Inputs
 from labvla_policy.nodes.loop import PolicyLoop
@@ -37,7 +38,6 @@ from labvla_policy.runtime.mover.move_to import Mover
 from labvla_policy.runtime.observation.assembler import Assembler
 from labvla_policy.runtime.refusal import Refusal
 from labvla_policy.runtime.scheduling.scheduler import Scheduler, SchedulerSettings
-from labvla_policy.runtime.types import NANOSECONDS
 
 CELL = Text("cell", "name or file of the cell that is driven")
 ENGINE = Text("engine", "what answers observations")
@@ -111,6 +111,17 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         # On a clock that always runs: a paused simulation is a state to be told, too.
         self.create_timer(
             STATUS_PERIOD, self._on_status_time, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
+        self._diagnostics = Diagnostics(
+            self,
+            self.cell,
+            self._inputs,
+            self._loop,
+            self._cycle,
+            self._scheduler,
+            self._controller,
+            self._outlet,
+            self._events,
         )
         self._make_services()
 
@@ -284,24 +295,21 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
                 delay_rows=self._scheduler.delay_rows,
                 skew=last.skew * 1e-9 if last else float("nan"),
                 observation_age=last.age * 1e-9 if last else float("nan"),
-                joint_state_rate=self._stream_rate(self.cell.joint_states.topic, t),
+                joint_state_rate=self._inputs.states[self.cell.joint_states.topic].rate(t),
                 cameras=[self._health(camera.name, t) for camera in self.cell.policy_cameras],
                 chunks_published=self._outlet.sent,
                 observations_refused=cycle.observations_refused,
                 predictions_refused=cycle.predictions_refused,
-                events=sum(self._events.counts.values()),
+                events=self._events.log.total,
             )
         )
-
-    def _stream_rate(self, topic: str, t: int) -> float:
-        return _rate([sample.stamp for sample in self._inputs.states[topic].samples], t)
 
     def _health(self, camera: str, t: int) -> CameraHealth:
         ring = self._inputs.cameras[camera]
         counts, newest = ring.counts, ring.newest
         return CameraHealth(
             camera=camera,
-            rate=_rate([sample.stamp for sample in ring.samples], t),
+            rate=ring.rate(t),
             age=(t - newest.stamp) * 1e-9 if newest else float("nan"),
             received=counts.received,
             lost=counts.lost,
@@ -314,13 +322,6 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         self._loop.ready.set()  # whoever waits for it need not any more
         self._move_to.end()
         self._loop.end()
-
-
-def _rate(stamps: list[int], t: int) -> float:
-    """Return the rate of what a ring holds; 0 when its newest is old."""
-    if len(stamps) < 2 or t - stamps[-1] > NANOSECONDS:
-        return 0.0
-    return (len(stamps) - 1) * NANOSECONDS / (stamps[-1] - stamps[0])
 
 
 def main() -> int:
