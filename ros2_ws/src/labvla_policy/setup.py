@@ -12,6 +12,9 @@ setup(
     ],
     entry_points={
         "console_scripts": ["policy_node = labvla_policy.nodes.policy_node:main"],
-        "labvla.engines": ["replay = labvla_policy.engines.replay:ReplayEngine"],
+        "labvla.engines": [
+            "labvla = labvla_policy.engines.labvla:LabvlaEngine",
+            "replay = labvla_policy.engines.replay:ReplayEngine",
+        ],
     },
 )

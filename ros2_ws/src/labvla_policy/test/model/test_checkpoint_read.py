@@ -108,9 +108,7 @@ def test_either_of_two_tied_matrices_may_be_missing(tmp_path, lost):
 
 
 def test_both_tied_matrices_missing_is_refused(tmp_path):
-    folder = reweighted(
-        copied("A", tmp_path), lambda weights: without(weights, EMBEDDING, HEAD)
-    )
+    folder = reweighted(copied("A", tmp_path), lambda weights: without(weights, EMBEDDING, HEAD))
     assert_refused(folder, r"missing \(2\)")
 
 
