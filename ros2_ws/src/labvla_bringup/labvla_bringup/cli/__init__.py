@@ -24,6 +24,7 @@ COMMANDS = {
     "doctor": "check this machine and a cell before anything moves",
     "say": "give the policy an instruction",
     "record": "record episodes; repair recordings",
+    "data": "scan, clean, stats, validate, preflight: examine datasets before training",
     "bench": "measure: control (model, node, data, sim are to come)",
     "demo": "bring a cell up, let it work, check what it did",
 }
