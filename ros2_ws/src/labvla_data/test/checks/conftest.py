@@ -1,4 +1,4 @@
-"""Sound datasets of both versions, every episode in files of its own, so that one can be spoiled."""
+"""A small sound dataset, and others that have one thing wrong with them."""
 
 import sys
 from pathlib import Path

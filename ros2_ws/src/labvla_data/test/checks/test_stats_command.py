@@ -60,7 +60,7 @@ def test_a_schema_of_another_robot(sound, tmp_path):
     with pytest.raises(DatasetError, match="its actions have 8 columns, those of the schema 14"):
         stats(sound, schema=path)
     path.write_text(json.dumps({**schema, "state_keys": ["observation.effort"]}))
-    with pytest.raises(DatasetError, match="names observation.effort"):
+    with pytest.raises(DatasetError, match=r"names observation.effort"):
         stats(sound, schema=path)
 
 
