@@ -9,12 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray
 
+from labvla_bringup.action_call import follow
 from labvla_bringup.graph import Graph
+from labvla_msgs.action import MoveTo
 from labvla_msgs.msg import ActionChunk, ControllerState, PolicyStatus, SafetyEvent
-from labvla_msgs.srv import ResetScene, SetInstruction
+from labvla_msgs.srv import InjectFault, ResetScene, SetInstruction
 from labvla_policy.nodes import qos
 from labvla_policy.runtime.cell import load_cell
+from labvla_policy.runtime.diagnosis import Level
 
 MOVING = 0.05  # rad/s
 STANDING = 1e-3
@@ -147,7 +151,9 @@ def test_postures_are_reached_and_the_policy_is_interrupted(cell, labvla, home):
     assert cell.statuses[-1].instruction == ""
     assert cell.chunks[-1].policy == "move_to home"
     assert labvla("move", "ready", "--speed", "1").returncode == 0
-    cell.move()
+    # With it the policy is asked again; whether it moves depends on what became of the beaker.
+    assert cell.say("pick up the beaker").accepted
+    cell.until(lambda: cell.chunks[-1].policy.startswith("expert"))
 
 
 def test_nobody_of_lower_priority_gets_in_between_and_ctrl_c_stops_on_the_way(cell, home):
@@ -168,22 +174,59 @@ def test_nobody_of_lower_priority_gets_in_between_and_ctrl_c_stops_on_the_way(ce
     assert distance(cell.states[-1], home) > 0.1
 
 
-def test_what_cannot_be_reached_is_refused_by_name_and_nothing_moves(cell, labvla):
+def move_to(cell, **goal):
+    return follow(cell.graph, MoveTo, "labvla/move_to", MoveTo.Goal(**goal), lambda _: None)
+
+
+def test_what_cannot_be_reached_is_refused_by_name_and_nothing_moves(cell):
+    cell.graph.spin_for(0.3)  # what was said before the scene was put up is heard by then
     still = cell.states[-1].reference_positions
-    for words, reason in (
-        (("sleep",), "posture_unknown"),
-        (("--joint", "fr3_joint2=1.6"), "keep_out"),
+    for goal, reason in (
+        ({"posture": "sleep"}, "posture_unknown"),
+        ({"joint_names": ["fr3_joint2"], "positions": [1.6]}, "keep_out"),
+        ({"joint_names": ["fr3_joint1"], "positions": [2.8]}, "position_limit"),
+        ({"posture": "home", "speed_scale": 2.0}, "speed_scale"),
     ):
-        code, found = labvla.json("move", *words)
-        assert (code, found["success"], found["reason"]) == (1, False, reason)
+        result = move_to(cell, **goal)
+        assert (result.success, result.reason) == (False, reason)
         cell.until(lambda reason=reason: any(e.reason == reason for e in cell.events))
     np.testing.assert_allclose(cell.states[-1].reference_positions, still, atol=1e-9)
 
 
-def test_a_stopped_cell_moves_nowhere(cell, labvla):
+def test_a_stopped_cell_moves_nowhere(cell):
     assert cell.graph.trigger("labvla/stop")[0]
-    code, found = labvla.json("move", "home")
-    assert (code, found["reason"]) == (1, "stopped")
+    assert move_to(cell, posture="home").reason == "stopped"
+
+
+def test_diagnostics_name_every_part_and_the_one_that_is_silent(cell):
+    told = {}
+
+    def hear(message):
+        told.update({status.name: status for status in message.status})
+
+    def level(part):
+        return int.from_bytes(told[f"policy: {part}"].level) if told else None
+
+    def spoil(kind):
+        request = InjectFault.Request(target="side", kind=kind)
+        assert cell.graph.call(InjectFault, "sim/fault", request).accepted
+
+    cell.graph.node.create_subscription(DiagnosticArray, "/diagnostics", hear, qos.RELIABLE)
+    cell.until(lambda: bool(told))
+    parts = {name.removeprefix("policy: ") for name in told}
+    assert parts == {
+        "camera front", "camera side", "camera wrist", "joint states", "gripper states arm_gripper",
+        "transport", "engine", "scheduling", "observation", "gate", "controller",
+    }  # fmt: skip
+    assert {status.hardware_id for status in told.values()} == {"franka"}
+    spoil("drop")
+    try:
+        cell.until(lambda: level("camera side") == Level.STALE)
+        assert "camera_stale" in told["policy: camera side"].message
+        assert level("camera front") != Level.STALE
+    finally:
+        spoil("clear")
+    cell.until(lambda: level("camera side") != Level.STALE)
 
 
 def engine_process():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from rclpy.node import Node
 from std_srvs.srv import Trigger
@@ -23,6 +25,7 @@ class ControllerLink:
         name = cell.controller.name
         self._joints = cell.joints
         self.references = ReferenceHistory()
+        self._newest: ControllerState | None = None
         node.create_subscription(ControllerState, f"{name}/state", self._on_state, qos.RELIABLE)
         self._clients = {
             verb: node.create_client(Trigger, f"{name}/{verb}")
@@ -37,7 +40,25 @@ class ControllerLink:
         client.call_async(Trigger.Request())
         return ""
 
+    def counters(self) -> Mapping[str, object]:
+        """Return what the controller counted until its newest state."""
+        state = self._newest
+        if state is None:
+            return {}
+        return {
+            "stop reason": state.stop_reason,
+            "chunks accepted": state.chunks_accepted,
+            "chunks refused": state.chunks_refused,
+            "rows skipped": state.rows_skipped,
+            "splices": state.splices,
+            "samples limited": state.samples_limited,
+            "stops": state.stops,
+            "deviation [rad]": f"{state.deviation:.4f}",
+            "speed scaling": f"{state.speed_scaling:.2f}",
+        }
+
     def _on_state(self, message: ControllerState) -> None:
+        self._newest = message
         order = [message.joint_names.index(joint) for joint in self._joints]
         self.references.add(
             Reference(

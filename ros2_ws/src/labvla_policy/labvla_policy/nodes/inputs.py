@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -24,24 +25,30 @@ class Inputs:
     def __init__(self, node: Node, cell: Cell) -> None:
         self.states = state_rings(cell)
         self.cameras = camera_rings(cell)
-        self.corrupt = 0
+        self.corrupt: Counter[str] = Counter()  # messages that could not be read, by topic
         self.pictures = threading.Event()  # one has come; whoever waits clears it
         for topic, ring in self.states.items():
-            push = self._into(ring)
+            push = self._into(topic, ring)
             node.create_subscription(JointState, topic, push, qos.JOINT_STATES, raw=True)
         for camera in cell.policy_cameras:
             kind = CompressedImage if camera.encoding == "jpeg" else Image
-            push = self._into(self.cameras[camera.name], self.pictures)
+            push = self._into(camera.topic, self.cameras[camera.name], self.pictures)
             node.create_subscription(kind, camera.topic, push, qos.IMAGES, raw=True)
 
+    @property
+    def clock_jumps(self) -> int:
+        """How often the stamps of any stream jumped: all of it from before is forgotten."""
+        rings = (*self.states.values(), *self.cameras.values())
+        return sum(ring.counts.clock_jumps for ring in rings)
+
     def _into(
-        self, ring: Ring[Any, Any], arrived: threading.Event | None = None
+        self, topic: str, ring: Ring[Any, Any], arrived: threading.Event | None = None
     ) -> Callable[[bytes], None]:
         def push(message: bytes) -> None:
             try:
                 ring.push(message, cdr.read_stamp(message), time.monotonic_ns())
             except Refused:
-                self.corrupt += 1
+                self.corrupt[topic] += 1
             if arrived is not None:
                 arrived.set()
 

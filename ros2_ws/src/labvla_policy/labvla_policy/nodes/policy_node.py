@@ -6,7 +6,6 @@ activating is refused until it is ready. Translation only; the work is done by P
 
 from __future__ import annotations
 
-import json
 import sys
 import threading
 
@@ -21,11 +20,21 @@ from labvla_policy.engines.spec import EngineSpec
 from labvla_policy.nodes import qos, run
 from labvla_policy.nodes.chunk_outlet import ChunkOutlet
 from labvla_policy.nodes.controller_link import ControllerLink
+from labvla_policy.nodes.diagnostics import Diagnostics
 from labvla_policy.nodes.events import Events
 from labvla_policy.nodes.inputs import Inputs
 from labvla_policy.nodes.loop import PolicyLoop
 from labvla_policy.nodes.move_to_server import MoveToServer
-from labvla_policy.nodes.parameters import Number, ParameterError, Text
+from labvla_policy.nodes.parameters import ParameterError
+from labvla_policy.nodes.policy_parameters import (
+    CELL,
+    ENGINE,
+    LOADING,
+    OPTIONS,
+    ROWS,
+    SCHEDULING,
+    TIMEOUT,
+)
 from labvla_policy.nodes.stamps import to_stamp
 from labvla_policy.runtime.arbiter import Arbiter
 from labvla_policy.runtime.cell import Cell, CellError, load_cell
@@ -37,17 +46,6 @@ from labvla_policy.runtime.mover.move_to import Mover
 from labvla_policy.runtime.observation.assembler import Assembler
 from labvla_policy.runtime.refusal import Refusal
 from labvla_policy.runtime.scheduling.scheduler import Scheduler, SchedulerSettings
-from labvla_policy.runtime.types import NANOSECONDS
-
-CELL = Text("cell", "name or file of the cell that is driven")
-ENGINE = Text("engine", "what answers observations")
-OPTIONS = Text("engine_options", "what the engine needs, as a JSON object", "{}")
-MODES = ("sync", "async", "ensemble", "rtc")
-SCHEDULING = Text("scheduling", "how predictions follow each other", "async", MODES)
-# 0.27 s at 30 Hz: in fast motion the controller begins to brake 0.3 s after the last chunk.
-ROWS = Number("execute_rows", "rows of a prediction after which the next takes over", 8, 1, 1000)
-TIMEOUT = Number("engine_timeout", "s that the engine may take for an answer", 2.0, 0.05, 60.0)
-LOADING = Number("load_timeout", "s that the engine may take to load and warm up", 120.0, 1, 3600)
 
 STATUS_PERIOD = 0.2  # s
 
@@ -58,11 +56,10 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
     def __init__(self) -> None:
         super().__init__("policy")
         self.cell: Cell = load_cell(CELL.read(self))
-        options = json.loads(OPTIONS.read(self))
         self._engine = ENGINE.read(self)
-        spec = EngineSpec(self._engine, self.cell.origin.file, options)
+        spec = EngineSpec(self._engine, self.cell.origin.file, OPTIONS.read(self))
         self._mode = SCHEDULING.read(self)
-        settings = SchedulerSettings(mode=self._mode, execute_rows=int(ROWS.read(self)))  # type: ignore[arg-type]
+        settings = SchedulerSettings(mode=self._mode, execute_rows=ROWS.read(self))  # type: ignore[arg-type]
         contract = self.cell.policy
 
         self._inputs = Inputs(self, self.cell)
@@ -94,6 +91,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         self._state = PolicyStatus.UNCONFIGURED
         self._lock = threading.Lock()
         self._ended = False
+        self._clock_jumps = 0
         self._move_to = MoveToServer(
             self,
             Mover(self.cell, gate),
@@ -109,7 +107,18 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         self._statuses = self.create_publisher(PolicyStatus, "labvla/status", qos.RELIABLE)
         # On a clock that always runs: a paused simulation is a state to be told, too.
         self.create_timer(
-            STATUS_PERIOD, self._publish_status, clock=Clock(clock_type=ClockType.STEADY_TIME)
+            STATUS_PERIOD, self._on_status_time, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
+        self._diagnostics = Diagnostics(
+            self,
+            self.cell,
+            self._inputs,
+            self._loop,
+            self._cycle,
+            self._scheduler,
+            self._controller,
+            self._outlet,
+            self._events,
         )
         self._make_services()
 
@@ -249,6 +258,14 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
     def _publish_chunk(self, chunk: Chunk) -> None:
         self._outlet.send_answer(chunk, self._loop.policy)
 
+    def _on_status_time(self) -> None:
+        jumps = self._inputs.clock_jumps
+        if jumps > self._clock_jumps:
+            detail = f"{jumps - self._clock_jumps} streams: was a clock set, or a driver restarted?"
+            self._events.refused(Refusal("clock_jump", detail), self.now())
+        self._clock_jumps = jumps
+        self._publish_status()
+
     def _publish_status(self) -> None:
         loop, cycle, t = self._loop, self._cycle, self.now()
         state = self._state
@@ -275,24 +292,21 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
                 delay_rows=self._scheduler.delay_rows,
                 skew=last.skew * 1e-9 if last else float("nan"),
                 observation_age=last.age * 1e-9 if last else float("nan"),
-                joint_state_rate=self._stream_rate(self.cell.joint_states.topic, t),
+                joint_state_rate=self._inputs.states[self.cell.joint_states.topic].rate(t),
                 cameras=[self._health(camera.name, t) for camera in self.cell.policy_cameras],
                 chunks_published=self._outlet.sent,
                 observations_refused=cycle.observations_refused,
                 predictions_refused=cycle.predictions_refused,
-                events=sum(self._events.counts.values()),
+                events=self._events.log.total,
             )
         )
-
-    def _stream_rate(self, topic: str, t: int) -> float:
-        return _rate([sample.stamp for sample in self._inputs.states[topic].samples], t)
 
     def _health(self, camera: str, t: int) -> CameraHealth:
         ring = self._inputs.cameras[camera]
         counts, newest = ring.counts, ring.newest
         return CameraHealth(
             camera=camera,
-            rate=_rate([sample.stamp for sample in ring.samples], t),
+            rate=ring.rate(t),
             age=(t - newest.stamp) * 1e-9 if newest else float("nan"),
             received=counts.received,
             lost=counts.lost,
@@ -305,13 +319,6 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         self._loop.ready.set()  # whoever waits for it need not any more
         self._move_to.end()
         self._loop.end()
-
-
-def _rate(stamps: list[int], t: int) -> float:
-    """Return the rate of what a ring holds; 0 when its newest is old."""
-    if len(stamps) < 2 or t - stamps[-1] > NANOSECONDS:
-        return 0.0
-    return (len(stamps) - 1) * NANOSECONDS / (stamps[-1] - stamps[0])
 
 
 def main() -> int:

@@ -14,7 +14,8 @@ import numpy as np
 
 from labvla_policy.runtime.cell import Cell
 from labvla_policy.runtime.cell.contract import ActionSpace
-from labvla_policy.runtime.grippers import column_of_opening, openings_of_column
+from labvla_policy.runtime.columns import policy_columns
+from labvla_policy.runtime.grippers import openings_of_column
 from labvla_policy.runtime.refusal import Refusal, Refused
 from labvla_policy.runtime.types import NANOSECONDS, Array, Observation, Prediction, Prefix
 
@@ -109,7 +110,7 @@ def rows_of_prefix(
     in execution was made. A velocity that leads on from a row without time offset needs the row
     after it, so there is one row less.
     """
-    contract, columns = cell.policy, cell.policy.columns
+    contract = cell.policy
     order = [prefix.joint_names.index(joint) for joint in cell.joints]
     targets = prefix.joint_targets[:, order]
     if space == "delta_from_observation":
@@ -119,14 +120,8 @@ def rows_of_prefix(
             before = _anchor(observation, contract.anchor)[np.newaxis]
             targets = np.concatenate([before, targets])
         targets = np.diff(targets, axis=0) / prefix.dt
-    rows = np.zeros((len(targets), columns.width))
-    first = 0
-    for arm, places in zip(cell.arms, columns.arms, strict=True):
-        rows[:, places.joints[: len(arm.joints)]] = targets[:, first : first + len(arm.joints)]
-        first += len(arm.joints)
-        openings = prefix.gripper_targets[: len(rows), prefix.gripper_names.index(arm.gripper_name)]
-        rows[:, places.gripper] = [column_of_opening(arm.gripper, opening) for opening in openings]
-    return rows
+    grippers = [prefix.gripper_names.index(arm.gripper_name) for arm in cell.arms]
+    return policy_columns(cell, targets, prefix.gripper_targets[: len(targets), grippers])
 
 
 def _integrated(velocities: Array, dt: float, row_offset: int) -> Array:
