@@ -12,6 +12,11 @@ setup(
     ],
     entry_points={
         "console_scripts": ["policy_node = labvla_policy.nodes.policy_node:main"],
-        "labvla.engines": ["replay = labvla_policy.engines.replay:ReplayEngine"],
+        "labvla.engines": [
+            "faulty = labvla_policy.engines.faulty:FaultyEngine",
+            "labvla = labvla_policy.engines.labvla:LabvlaEngine",
+            "remote = labvla_policy.engines.remote.engine:RemoteEngine",
+            "replay = labvla_policy.engines.replay:ReplayEngine",
+        ],
     },
 )

@@ -56,6 +56,7 @@ def test_the_stack_answers_and_goes_down(labvla):
     assert {p["name"]: p["state"] for p in status["processes"]} == {
         "sim": "ready",
         "policy": "ready",
+        "recorder": "ready",
     }
 
     code, answer = labvla.json("say", "pick up the beaker")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from labvla_policy.engines.base import EngineError
+from labvla_policy.engines.base import EngineError, Question
 from labvla_policy.engines.replay import COLUMNS, Recording, ReplayEngine
 from labvla_policy.engines.spec import EngineSpec
 from labvla_policy.runtime.cell import load_cell
@@ -44,7 +44,7 @@ def test_every_arm_moves_from_where_it_is(name, ramp):
     engine = engine_of(cell, ramp)
     start = np.linspace(-1, 1, len(cell.joints))
     engine.begin(observe(cell, 10.0, start))
-    prediction = engine.infer(observe(cell, 10.0, start))
+    prediction = engine.infer(Question(observe(cell, 10.0, start)))
     dt = 1 / cell.policy.row_rate
     assert prediction.plan_start == round((10.0 + cell.policy.row_offset * dt) * 1e9)
     assert prediction.joint_targets.shape == (50, len(cell.joints))
@@ -61,8 +61,9 @@ def test_plans_of_different_times_agree_where_they_overlap(ramp):
     cell = load_cell("franka")
     engine = engine_of(cell, ramp)
     engine.begin(observe(cell, 0.0, np.zeros(7)))
-    early = engine.infer(observe(cell, 1.0, np.zeros(7)))
-    late = engine.infer(observe(cell, 1.5, np.ones(7)))  # where the arm is now does not matter
+    early = engine.infer(Question(observe(cell, 1.0, np.zeros(7))))
+    # where the arm is now does not matter
+    late = engine.infer(Question(observe(cell, 1.5, np.ones(7))))
     shift = 15  # rows, at 30 Hz
     np.testing.assert_allclose(early.joint_targets[shift:], late.joint_targets[:-shift], atol=1e-9)
 
@@ -70,7 +71,7 @@ def test_plans_of_different_times_agree_where_they_overlap(ramp):
 def test_infer_before_begin(ramp):
     cell = load_cell("franka")
     with pytest.raises(EngineError, match="before begin"):
-        engine_of(cell, ramp).infer(observe(cell, 0, np.zeros(7)))
+        engine_of(cell, ramp).infer(Question(observe(cell, 0, np.zeros(7))))
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,13 @@ from labvla_sim.plant import CellRenderer, Pacer, SimCell
 from labvla_sim.plant.faults import (
     CAMERA_FAULTS,
     JOINT_FAULTS,
+    LATE,
     CameraFaults,
     Frame,
     JointFaults,
     JointReading,
 )
+from labvla_sim.plant.stamps import StampClock
 from labvla_sim.tasks import sample_episode
 
 
@@ -130,6 +132,30 @@ def test_a_push_moves_the_arm_only_as_long_as_it_lasts(sim):
     assert np.abs(sim._data.xfrc_applied).max() == 0
 
 
+def test_an_obstacle_pushes_back_only_while_the_arm_is_in_it(sim):
+    with pytest.raises(ValueError, match="expected a moving body"):
+        sim.block("arm/hand", 1.0)
+    with pytest.raises(KeyError, match="third_hand"):
+        sim.block("third_hand", 1.0)
+    torque = np.array([0.0, 5.0, 0.0, 0.0, 0.0, 0.0, 0.0])  # forward and down
+    for _ in range(100):
+        sim.step(torque, [0.08])
+    sim.block("arm/hand", 0.3)
+    forces = []
+    for _ in range(400):
+        sim.step(torque, [0.08])
+        forces.append(sum(t.force for t in sim.touches() if t.body == "obstacle"))
+    assert forces[0] == 0.0, "there is a gap before it"
+    assert 5.0 < max(forces) < 500.0
+    assert forces[-1] == 0.0, "its time is over"
+
+
+def test_a_clock_that_was_set_goes_on_from_there():
+    clock = StampClock(1000)
+    clock.set_forward(-300)
+    assert [clock.stamp(t) for t in (0, 5)] == [700, 705]
+
+
 def frames(stamp, value):
     return {
         name: Frame(stamp, np.full((8, 10, 3), value + offset, np.uint8))
@@ -148,14 +174,18 @@ def test_a_camera_fault_does_what_it_says_and_only_to_its_camera(kind):
     if kind == "drop":
         assert "front" not in given
         return
-    image = given["front"].image
-    assert given["front"].stamp == 2
+    frame = given["front"]
+    assert frame.stamp == (2 - LATE if kind == "late" else 2)
+    assert frame.source == ("side" if kind == "rewire" else "")
+    assert frame.encoding == ("bgr8" if kind == "encode" else "rgb8")
+    assert frame.missing == (120 if kind == "cut" else 0)
     if kind == "resize":
-        assert image.shape == (4, 5, 3)
+        assert frame.image.shape == (4, 5, 3)
     elif kind == "corrupt":
-        assert len(np.unique(image)) > 10
+        assert len(np.unique(frame.image)) > 10
     else:
-        assert (image == {"freeze": 10, "swap": 21, "black": 0}[kind]).all()
+        shown = {"freeze": 10, "swap": 21, "rewire": 21, "black": 0}.get(kind, 20)
+        assert (frame.image == shown).all()
     faults.clear()
     np.testing.assert_array_equal(faults.apply(taken)["front"].image, taken["front"].image)
 
@@ -179,11 +209,15 @@ def test_a_joint_fault_does_what_it_says(kind):
     elif kind == "nan":
         assert np.isnan(given.positions[2])
         assert np.isfinite(np.delete(given.positions, 2)).all()
+    elif kind == "late":
+        assert given.stamp == 5 - LATE
+    elif kind == "narrow":
+        assert (len(given.names), len(given.positions)) == (7, 6)
     else:
         expected = dict(zip("abcdefg", reading(5).positions, strict=True))
         assert given.names != tuple("abcdefg")
         assert dict(zip(given.names, given.positions, strict=True)).items() <= expected.items()
-        assert len(given.names) == (7 if kind == "reorder" else 6)
+        assert len(given.names) == {"reorder": 7, "missing": 6, "duplicate": 8}[kind]
     faults.clear()
     assert faults.apply(reading(6)).stamp == 6
 

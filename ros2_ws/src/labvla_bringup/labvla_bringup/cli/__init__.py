@@ -24,7 +24,10 @@ COMMANDS = {
     "recover": "clear a stop and make the cell ready again",
     "doctor": "check this machine and a cell before anything moves",
     "say": "give the policy an instruction",
+    "move": "move to a posture of the cell, checked on the whole way",
+    "record": "record episodes; repair recordings",
     "infer": "compute one chunk of actions from files",
+    "data": "scan, clean, stats, validate, preflight: examine datasets before training",
     "bench": "measure: control (model, node, data, sim are to come)",
     "demo": "bring a cell up, let it work, check what it did",
 }

@@ -1,12 +1,23 @@
 """What every engine offers."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
-from labvla_policy.runtime.types import Observation, Prediction
+from labvla_policy.runtime.types import Observation, Prediction, Prefix
 
 
 class EngineError(RuntimeError):
     """The engine cannot be made or cannot answer; the text says what to do."""
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What an engine is asked."""
+
+    observation: Observation
+    # What the answer has to continue (scheduling `rtc`). An engine that does, says so in the
+    # prediction's `prefix_rows`; one that cannot, answers as if there were none.
+    prefix: Prefix | None = None
 
 
 class Engine(Protocol):
@@ -21,8 +32,11 @@ class Engine(Protocol):
         """Start a new instruction from this observation."""
         ...
 
-    def infer(self, observation: Observation) -> Prediction:
-        """Predict. Runs in a process of its own, never in a ROS callback."""
+    def infer(self, question: Question) -> Prediction:
+        """Predict, or raise Refused or EngineError.
+
+        Runs in a process of its own, never in a ROS callback.
+        """
         ...
 
     def close(self) -> None:

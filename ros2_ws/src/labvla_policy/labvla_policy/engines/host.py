@@ -14,7 +14,7 @@ import subprocess
 import sys
 from dataclasses import asdict
 
-from labvla_policy.engines.base import EngineError
+from labvla_policy.engines.base import EngineError, Question
 from labvla_policy.engines.spec import EngineSpec
 from labvla_policy.engines.wire import (
     MOST_BYTES,
@@ -22,9 +22,11 @@ from labvla_policy.engines.wire import (
     PeerGone,
     PeerSilent,
     Wire,
-    send_observation,
+    send_question,
     to_prediction,
+    to_refusal,
 )
+from labvla_policy.runtime.refusal import Refused
 from labvla_policy.runtime.types import Observation, Prediction
 
 
@@ -47,7 +49,11 @@ class EngineHost:
         self.policy = ""
 
     def start(self, timeout: float) -> None:
-        """Start the process and wait until the engine is loaded and warm."""
+        """Start the process and wait until the engine is loaded and warm.
+
+        Like every call here it raises an EngineFault where the process fails, and an EngineError or
+        Refused where the engine itself says why it cannot do what is asked.
+        """
         self.stop()
         ours, theirs = socket.socketpair()
         # Memory without a name: nothing is left in /dev/shm, however either process ends.
@@ -67,12 +73,12 @@ class EngineHost:
 
     def begin(self, observation: Observation, timeout: float) -> None:
         """Start a new instruction."""
-        self._ask("begin", observation)
+        self._ask("begin", Question(observation))
         self._answer(timeout)
 
-    def infer(self, observation: Observation, timeout: float) -> Prediction:
+    def infer(self, question: Question, timeout: float) -> Prediction:
         """Predict, or raise an EngineFault when that takes too long."""
-        self._ask("infer", observation)
+        self._ask("infer", question)
         answer = self._answer(timeout)
         try:
             return to_prediction(answer)
@@ -81,11 +87,11 @@ class EngineHost:
                 "engine_answer", f"an answer that is no prediction: {error}"
             ) from None
 
-    def _ask(self, verb: str, observation: Observation) -> None:
+    def _ask(self, verb: str, question: Question) -> None:
         if self._wire is None:
             raise EngineFault("engine_gone", "the engine's process is not running")
         try:
-            send_observation(self._wire, verb, observation)
+            send_question(self._wire, verb, question)
         except PeerGone as gone:
             raise self._gone(gone) from None
 
@@ -103,6 +109,9 @@ class EngineHost:
             raise EngineFault("engine_answer", f"not a message: {error}") from None
         if "error" in answer:
             raise EngineError(str(answer["error"]))
+        refusal = to_refusal(answer)
+        if refusal is not None:
+            raise Refused(refusal)
         return answer
 
     def _gone(self, cause: PeerGone) -> EngineFault:

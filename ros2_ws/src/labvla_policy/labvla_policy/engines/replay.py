@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from labvla_policy.engines.base import EngineError
+from labvla_policy.engines.base import EngineError, Question
 from labvla_policy.engines.spec import EngineSpec
 from labvla_policy.runtime.cell import load_cell
 from labvla_policy.runtime.types import Array, Observation, Prediction
@@ -83,11 +83,11 @@ class ReplayEngine:
         """Take this observation's posture and time as the recording's beginning."""
         self._start = observation
 
-    def infer(self, observation: Observation) -> Prediction:
+    def infer(self, question: Question) -> Prediction:
         """Return the rows that follow the observation's time."""
         if self._start is None:
             raise EngineError("replay: infer was called before begin")
-        first = observation.stamp + round(self._row_offset * self._dt * 1e9)
+        first = question.observation.stamp + round(self._row_offset * self._dt * 1e9)
         elapsed = (first - self._start.stamp) * 1e-9
         motion = self._recording.at(elapsed + np.arange(ROWS, dtype=np.float64) * self._dt)
         offsets, opening = motion[:, :7], motion[:, 7]

@@ -1,4 +1,4 @@
-"""How observations and predictions travel between the node and the engine's process.
+"""How questions and predictions travel between the node and the engine's process.
 
 Numbers and names go as one line of JSON through a socket, arrays through memory that both map: a
 picture is copied once and never serialised. Nothing that arrives is executed (no pickle).
@@ -12,13 +12,17 @@ import select
 import socket
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from labvla_policy.runtime.types import CameraStamp, Observation, Prediction
+from labvla_policy.engines.base import Question
+from labvla_policy.runtime.refusal import Refusal
+from labvla_policy.runtime.types import CameraStamp, Observation, Prediction, Prefix
 
 Message = dict[str, Any]
+Arrays = dict[str, np.ndarray[Any, Any]]
 
 MOST_BYTES = 64 * 1024 * 1024  # three 1080p pictures and a lot of rows fit several times
 _HEADER = 8  # bytes that carry the length of a message
@@ -93,12 +97,41 @@ class Wire:
         return data
 
 
-def send_observation(wire: Wire, verb: str, observation: Observation) -> None:
-    """Send an observation to the engine's process."""
+def send_question(wire: Wire, verb: str, question: Question) -> None:
+    """Send a question to the engine's process."""
+    message, arrays = _of_observation(question.observation)
+    prefix: Message | None = None
+    if question.prefix is not None:
+        prefix, rows = _of_rows(question.prefix)
+        prefix |= {"start": question.prefix.start, "frozen": question.prefix.frozen}
+        arrays |= {f"prefix_{name}": array for name, array in rows.items()}
+    wire.send({**message, "verb": verb, "prefix": prefix}, arrays)
+
+
+def to_question(message: Message) -> Question:
+    """Return the question in a message."""
+    prefix, arrays = message["prefix"], message["arrays"]
+    if prefix is None:
+        return Question(_to_observation(message))
+    return Question(
+        _to_observation(message),
+        Prefix(
+            start=prefix["start"],
+            dt=prefix["dt"],
+            joint_names=tuple(prefix["joint_names"]),
+            joint_targets=arrays["prefix_joints"],
+            gripper_names=tuple(prefix["gripper_names"]),
+            gripper_targets=arrays["prefix_grippers"],
+            frozen=prefix["frozen"],
+        ),
+    )
+
+
+def _of_observation(observation: Observation) -> tuple[Message, Arrays]:
     pictures = {
         f"image{slot}": image for slot, image in enumerate(observation.images) if image is not None
     }
-    arrays: dict[str, np.ndarray[Any, Any]] = {
+    arrays: Arrays = {
         "positions": observation.positions,
         "grippers": observation.grippers,
         "state": observation.state,
@@ -106,7 +139,6 @@ def send_observation(wire: Wire, verb: str, observation: Observation) -> None:
         **pictures,
     }
     message = {
-        "verb": verb,
         "stamp": observation.stamp,
         "joint_names": observation.joint_names,
         "instruction": observation.instruction,
@@ -116,11 +148,10 @@ def send_observation(wire: Wire, verb: str, observation: Observation) -> None:
         "age": observation.age,
         "hash": observation.hash.hex(),
     }
-    wire.send(message, arrays)
+    return message, arrays
 
 
-def to_observation(message: Message) -> Observation:
-    """Return the observation in a message."""
+def _to_observation(message: Message) -> Observation:
     arrays = message["arrays"]
     return Observation(
         stamp=message["stamp"],
@@ -140,13 +171,8 @@ def to_observation(message: Message) -> Observation:
 
 def send_prediction(wire: Wire, prediction: Prediction) -> None:
     """Send a prediction to the node."""
-    message = {
-        "plan_start": prediction.plan_start,
-        "dt": prediction.dt,
-        "joint_names": prediction.joint_names,
-        "gripper_names": prediction.gripper_names,
-    }
-    arrays = {"joints": prediction.joint_targets, "grippers": prediction.gripper_targets}
+    message, arrays = _of_rows(prediction)
+    message |= {"plan_start": prediction.plan_start, "prefix_rows": prediction.prefix_rows}
     wire.send(message, arrays)
 
 
@@ -159,4 +185,24 @@ def to_prediction(message: Message) -> Prediction:
         joint_targets=message["arrays"]["joints"],
         gripper_names=tuple(message["gripper_names"]),
         gripper_targets=message["arrays"]["grippers"],
+        prefix_rows=message["prefix_rows"],
     )
+
+
+def send_refusal(wire: Wire, refusal: Refusal) -> None:
+    """Tell the node by name why there is no prediction."""
+    wire.send({"refusal": asdict(refusal)}, {})
+
+
+def to_refusal(message: Message) -> Refusal | None:
+    """Return the refusal in a message, if it is one."""
+    return Refusal(**message["refusal"]) if "refusal" in message else None
+
+
+def _of_rows(plan: Prefix | Prediction) -> tuple[Message, Arrays]:
+    message = {
+        "dt": plan.dt,
+        "joint_names": plan.joint_names,
+        "gripper_names": plan.gripper_names,
+    }
+    return message, {"joints": plan.joint_targets, "grippers": plan.gripper_targets}

@@ -49,6 +49,8 @@ class ModelConfig:
     dit_cross_attention_dim: int | None = None
     dit_interleave_self_attention: bool = True
     dit_layerwise_vlm_features: bool = False
+    # Our own key: training gave leading rows clean, so that chunks continue them by themselves.
+    rtc_trained_prefix: bool = False
     pi05_block_attention_mask: bool = False
 
     training_phase: Phase = "posttrain"

@@ -15,6 +15,11 @@ from labvla_policy.runtime.cell import Arm, Cell
 _INERTIA = {"fr3": (0.4, 0.4, 0.4, 0.4, 0.1, 0.1, 0.1)}
 
 
+def effective_inertia(arm: Arm) -> tuple[float, ...]:
+    """Return what each joint of an arm with springs is damped for."""
+    return _INERTIA[arm.kind]
+
+
 def reference_settings(cell: Cell) -> dict[str, Any]:
     """Return joints, limits and period: for a controller whose commands are its reference."""
     return {
@@ -74,7 +79,7 @@ def _spring(arm: Arm, i: int) -> dict[str, Any]:
     return {
         "stiffness": springs.stiffness[i],
         "damping_ratio": springs.damping_ratio[i],
-        "inertia": _INERTIA[arm.kind][i],
+        "inertia": effective_inertia(arm)[i],
         "error_clip": springs.error_clip[i],
         "torque": springs.torque[i],
         "torque_rate": springs.torque_rate[i],

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from labvla_policy.runtime.types import NANOSECONDS, Array, Prediction
+from labvla_policy.runtime.reference import Reference
+from labvla_policy.runtime.types import NANOSECONDS, Array, Prediction, Prefix
 
-
-@dataclass(frozen=True, eq=False)
-class Prefix:
-    """What is executed anyway while the engine works: the first rows of what it will answer."""
-
-    start: int  # ns, time of the first row
-    dt: float
-    joint_targets: Array  # rows x joints
-    gripper_targets: Array  # rows x grippers
-
-    @property
-    def rows(self) -> int:
-        """Number of committed rows."""
-        return len(self.joint_targets)
+ROUNDING = 1000  # ns: row times of different plans are rounded differently
+# s in which a controller that is off its plan is taken to rejoin it: its splices last about so long
+REJOIN = 0.2
 
 
 def rows_past(plan: Prediction, t: int) -> int:
@@ -38,6 +28,7 @@ def from_row(plan: Prediction, row: int) -> Prediction:
         plan_start=int(plan.times[row]),
         joint_targets=plan.joint_targets[row:],
         gripper_targets=plan.gripper_targets[row:],
+        prefix_rows=max(0, plan.prefix_rows - row),
     )
 
 
@@ -47,6 +38,7 @@ def first_rows(plan: Prediction, rows: int) -> Prediction:
         plan,
         joint_targets=plan.joint_targets[:rows],
         gripper_targets=plan.gripper_targets[:rows],
+        prefix_rows=min(plan.prefix_rows, rows),
     )
 
 
@@ -66,11 +58,47 @@ def resampled(plan: Prediction, times: NDArray[np.int64]) -> tuple[Array, Array]
     return joints, plan.gripper_targets[below]
 
 
-def committed_prefix(plan: Prediction, start: int, dt: float, rows: int) -> Prefix:
-    """Return what the plan does at `rows` row times from `start`, dt apart."""
+def committed_prefix(
+    plan: Prediction,
+    start: int,
+    dt: float,
+    rows: int,
+    frozen: int,
+    executed: Sequence[Reference] = (),
+) -> Prefix | None:
+    """Return what is done anyway at up to `rows` row times from `start`; None after the plan's end.
+
+    `executed` is what the controller says about its reference. While it splices, that is not the
+    plan: the past is then taken as it was, and the difference that is left fades.
+    """
     times = start + np.round(np.arange(rows) * (dt * NANOSECONDS)).astype(np.int64)
+    times = times[times <= plan.end + ROUNDING]
+    if len(times) == 0:
+        return None
     joints, grippers = resampled(plan, times)
-    return Prefix(start, dt, joints, grippers)
+    if executed:
+        joints = joints + _off_plan(plan, executed, times)
+    return Prefix(
+        start=start,
+        dt=dt,
+        joint_names=plan.joint_names,
+        joint_targets=joints,
+        gripper_names=plan.gripper_names,
+        gripper_targets=grippers,
+        frozen=min(frozen, len(times)),
+    )
+
+
+def _off_plan(plan: Prediction, executed: Sequence[Reference], times: NDArray[np.int64]) -> Array:
+    """Return reference minus plan: known in the past, fading smoothly after the newest state."""
+    stamps = np.array([state.stamp for state in executed])
+    reference = np.array([state.positions for state in executed])
+    differences = reference - resampled(plan, stamps)[0]
+    known = np.stack([np.interp(times - stamps[-1], stamps - stamps[-1], d) for d in differences.T])
+    since = np.clip((times - stamps[-1]) / (REJOIN * NANOSECONDS), 0.0, 1.0)
+    fade = 1 - since**2 * (3 - 2 * since)
+    fading: Array = known.T * fade[:, np.newaxis]
+    return fading
 
 
 def begun_at(plan: Prediction, t: int) -> Prediction:

@@ -55,6 +55,24 @@ class Observation:
 
 
 @dataclass(frozen=True, eq=False)
+class Prefix:
+    """What an answer has to begin with: the plan in execution, from the answer's first row on."""
+
+    start: int  # ns, time of row 0
+    dt: float  # s between rows
+    joint_names: tuple[str, ...]
+    joint_targets: Array  # rows x joints, rad
+    gripper_names: tuple[str, ...]
+    gripper_targets: Array  # rows x grippers, m between the fingers
+    frozen: int  # leading rows that are executed before the answer can take over; the rest may bend
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return len(self.joint_targets)
+
+
+@dataclass(frozen=True, eq=False)
 class Prediction:
     """What an engine answers: absolute targets by name, already in SI units."""
 
@@ -64,6 +82,7 @@ class Prediction:
     joint_targets: Array  # rows x joints, rad
     gripper_names: tuple[str, ...]
     gripper_targets: Array  # rows x grippers, m between the fingers
+    prefix_rows: int = 0  # leading rows that continue the prefix of the question
 
     @property
     def rows(self) -> int:

@@ -109,9 +109,9 @@ class Bench:
 class _Writer:
     """Serialises the way in which test_cdr's recorded bytes are written: CDR, little-endian."""
 
-    def __init__(self, stamp: int) -> None:
+    def __init__(self, stamp: int, frame_id: str = "frame") -> None:
         self.body = b""
-        self.add("iI", stamp // 1_000_000_000, stamp % 1_000_000_000).text("frame")
+        self.add("iI", stamp // 1_000_000_000, stamp % 1_000_000_000).text(frame_id)
 
     def add(self, form: str, *values: Any) -> "_Writer":
         for code, value in zip(form, values, strict=True):
@@ -128,10 +128,12 @@ class _Writer:
         return b"\0\1\0\0" + self.body
 
 
-def serialised_image(stamp: int, encoding: str, pixels: np.ndarray) -> bytes:
+def serialised_image(
+    stamp: int, encoding: str, pixels: np.ndarray, frame_id: str | None = None
+) -> bytes:
     height, width = pixels.shape[:2]
     data = pixels.tobytes()
-    writer = _Writer(stamp).add("II", height, width).text(encoding)
+    writer = _Writer(stamp, frame_id or "frame").add("II", height, width).text(encoding)
     writer.add("BII", 0, len(data) // height, len(data)).body += data
     return writer.message
 

@@ -287,6 +287,28 @@ def test_a_frozen_camera_is_found_after_the_clock_was_set_back_too():
     assert bench.refusal(step(T0 - 10_000 * MS, 6)).reason == "camera_frozen"
 
 
+def test_frozen_joints_are_found_when_the_arm_was_told_to_move():
+    bench = Bench()
+
+    def step(n, commanded, measured=0.0):
+        stamp = T0 + n * 100 * MS
+        bench.joints(stamp, bench.positions + measured)
+        bench.grippers(stamp)
+        for camera in CAMERAS:
+            bench.frame(camera, stamp)
+        target = bench.positions + commanded
+        return lambda: bench.assembler.assemble(stamp, "pick", lambda _: target)
+
+    for n in range(12):  # a robot without noise that has nothing to do
+        assert step(n, 0.001 * n)().stamp
+    assert refusal_of(step(12, 0.07)).reason == "joint_state_frozen"
+    assert step(13, 0.07, measured=0.01)().stamp
+    # right after they moved, and without knowing what was commanded, the same joints are no fault
+    assert step(14, 0.14, measured=0.01)().stamp
+    bench.everything(T0 + 3000 * MS)
+    assert bench.assemble(T0 + 3000 * MS).stamp
+
+
 def test_a_wrist_camera_need_not_see_the_other_arm():
     bench = Bench("dual_arm")
     still = np.full((48, 64, 3), 90, np.uint8)
@@ -332,7 +354,7 @@ def test_from_the_middlewares_bytes(name):
     cameras, states = camera_rings(cell), state_rings(cell)
     picture = np.random.default_rng(1).integers(0, 256, (480, 640, 3), dtype=np.uint8)
     for camera in cell.policy_cameras:
-        message = serialised_image(T0, "rgb8", picture)
+        message = serialised_image(T0, "rgb8", picture, camera.frame_id)
         cameras[camera.name].push(message, cdr.read_stamp(message), T0)
     fingers = [(arm.gripper.state_topic, arm.gripper.joint) for arm in cell.arms]
     for topic, ring in states.items():
@@ -349,9 +371,32 @@ def test_from_the_middlewares_bytes(name):
         np.testing.assert_array_equal(image, picture)
 
 
+def test_the_pictures_of_two_cameras_whose_topics_are_mixed_up_are_refused():
+    cell = cell_of("franka")
+    front, side = cell.cameras[:2]
+    ring = camera_rings(cell)["front"]
+    picture = np.zeros((480, 640, 3), np.uint8)
+    for stamp, source in ((T0, front), (T0 + MS, side)):
+        ring.push(serialised_image(stamp, "rgb8", picture, source.frame_id), stamp, stamp)
+    own, foreign = ring.samples
+    assert ring.value(own).shape == (480, 640, 3)
+    refusal = refusal_of(lambda: ring.value(foreign))
+    assert refusal.reason == "image_frame"
+    assert "'front_color_optical_frame'" in refusal.detail
+    assert "'side_color_optical_frame'" in refusal.detail
+
+
+def test_a_cell_without_frame_ids_takes_every_header():
+    cell = cell_of("franka")
+    unnamed = tuple(replace(camera, frame_id=None) for camera in cell.cameras)
+    ring = camera_rings(replace(cell, cameras=unnamed))["front"]
+    ring.push(serialised_image(T0, "rgb8", np.zeros((480, 640, 3), np.uint8)), T0, T0)
+    assert ring.value(ring.samples[0]).shape == (480, 640, 3)
+
+
 def test_jpeg_cameras_get_compressed_messages():
     cell = cell_of("franka")
-    first = replace(cell.cameras[0], encoding="jpeg")
+    first = replace(cell.cameras[0], encoding="jpeg", frame_id=None)
     ring = camera_rings(replace(cell, cameras=(first, *cell.cameras[1:])))["front"]
     ring.push(serialised_image(T0, "rgb8", np.zeros((480, 640, 3), np.uint8)), T0, T0)
     # a raw picture where a compressed one was declared

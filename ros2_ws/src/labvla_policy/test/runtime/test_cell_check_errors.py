@@ -98,8 +98,7 @@ ROWS = [
     ("keep-out name twice", "franka", "name: wall", "name: bench_top", "bench_top, lower: [-0.70",
      "workspace.keep_out[1].name", "expected every name once, got 'bench_top' again", ""),
     ("topic twice", "franka", "camera/side/color", "camera/front/color",
-     "topic: camera/front/color/image_raw\n    encoding: rgb8\n    width: 640\n    height: 480\n"
-     "    rate: 30 Hz\n    latency: 0 ms\n",
+     "topic: camera/front/color/image_raw\n    frame_id: side_color_optical_frame\n",
      "cameras[1].topic", "expected every image topic once", ""),
 ]
 # fmt: on

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from runtime_support import MS, T0, cell_of, plan_of
 
 from labvla_policy.runtime import plans
+from labvla_policy.runtime.reference import Reference
 
 CELL = cell_of("franka")
 DT = 1 / 30
@@ -64,9 +65,37 @@ def test_from_row_and_first_rows():
 
 def test_committed_prefix_is_what_the_plan_does_then():
     plan = ramp()
-    prefix = plans.committed_prefix(plan, T0 + 100 * MS, DT, 6)
+    prefix = plans.committed_prefix(plan, T0 + 100 * MS, DT, rows=6, frozen=4)
     np.testing.assert_allclose(prefix.joint_targets[:, 0], 0.1 + DT * np.arange(6), atol=1e-6)
     assert prefix.rows == 6
+    assert prefix.frozen == 4
+    assert (prefix.joint_names, prefix.gripper_names) == (plan.joint_names, plan.gripper_names)
+
+
+def test_committed_prefix_ends_with_the_plan():
+    plan = ramp()
+    prefix = plans.committed_prefix(plan, int(plan.times[47]), DT, rows=20, frozen=8)
+    assert (prefix.rows, prefix.frozen) == (3, 3)
+    assert plans.committed_prefix(plan, plan.end + MS, DT, rows=20, frozen=8) is None
+
+
+def test_committed_prefix_prefers_the_controllers_reference():
+    """In mid-splice the arm is off its plan: the past is as it was, and the rest fades."""
+    plan = ramp()
+    stamps = T0 + np.arange(0, 301, 20) * MS
+    executed = [
+        Reference(int(t), plans.resampled(plan, np.array([t]))[0][0] + 0.05, np.zeros(7), 0)
+        for t in stamps
+    ]
+    start = T0 + 200 * MS
+    prefix = plans.committed_prefix(plan, start, DT, rows=15, frozen=6, executed=executed)
+    plain = plans.committed_prefix(plan, start, DT, rows=15, frozen=6)
+    off = prefix.joint_targets - plain.joint_targets
+    np.testing.assert_allclose(off[:4], 0.05, atol=1e-9)  # 200 to 300 ms: recorded
+    assert np.all(np.diff(off[3:, 0]) <= 0)
+    after = start + np.arange(15) * DT * 1e9 >= T0 + 300 * MS + plans.REJOIN * 1e9
+    np.testing.assert_allclose(off[after], 0.0, atol=1e-9)
+    np.testing.assert_array_equal(prefix.gripper_targets, plain.gripper_targets)
 
 
 def test_ensemble_averages_joints_by_time_and_leaves_grippers_alone():

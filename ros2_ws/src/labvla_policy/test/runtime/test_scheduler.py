@@ -8,6 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from runtime_support import MS, T0, cell_of, plan_of
 
 from labvla_policy.runtime import plans
+from labvla_policy.runtime.reference import Reference
 from labvla_policy.runtime.scheduling.delay import DelayEstimate, DelaySettings
 from labvla_policy.runtime.scheduling.scheduler import (
     Accepted,
@@ -110,7 +111,7 @@ def test_ensemble_averages_the_last_few():
 
 
 def test_rtc_hands_over_what_will_be_executed_meanwhile():
-    scheduler = scheduler_of("rtc", delay=DelaySettings(initial=6))
+    scheduler = scheduler_of("rtc", execute_rows=25, delay=DelaySettings(initial=6))
     scheduler.begin(T0)
     assert scheduler.ask(T0)
     first = scheduler.sent(T0, T0)
@@ -118,11 +119,33 @@ def test_rtc_hands_over_what_will_be_executed_meanwhile():
     plan = settle(scheduler, first, answer(T0), T0 + 100 * MS).plan
     stamp = T0 + 700 * MS
     ticket = scheduler.sent(stamp, stamp)
-    assert ticket.prefix.rows == 6
+    assert ticket.prefix.frozen == 6
+    assert ticket.prefix.rows == 25
     assert ticket.prefix.start == stamp + ROW
-    expected, _ = plans.resampled(plan, ticket.prefix.start + np.arange(6) * ROW)
+    expected, _ = plans.resampled(plan, ticket.prefix.start + np.arange(25) * ROW)
     np.testing.assert_allclose(ticket.prefix.joint_targets, expected, atol=1e-6)
-    assert scheduler.reply(ticket, answer(stamp), stamp + 100 * MS).prefix_rows == 6
+
+
+def test_rtc_continues_what_the_controller_does_rather_than_what_it_was_told():
+    scheduler = scheduler_of("rtc", delay=DelaySettings(initial=6))
+    scheduler.begin(T0)
+    exchange(scheduler, T0)
+    stamp = T0 + 700 * MS
+    executed = [Reference(stamp + 40 * MS, np.full(7, 0.1), np.zeros(7), 0)]
+    plain = scheduler.sent(stamp, stamp).prefix
+    scheduler.begin(T0)
+    exchange(scheduler, T0)
+    ticket = scheduler.sent(stamp, stamp, executed)
+    assert np.abs(ticket.prefix.joint_targets[0, 1:] - 0.1).max() < 1e-9
+    assert np.abs(ticket.prefix.joint_targets[-1] - plain.joint_targets[-1]).max() < 1e-9
+
+
+def test_rtc_has_nothing_to_continue_after_the_end_of_the_plan():
+    scheduler = scheduler_of("rtc")
+    scheduler.begin(T0)
+    exchange(scheduler, T0)
+    late = T0 + 5000 * MS
+    assert scheduler.sent(late, late).prefix is None
 
 
 def test_rtc_falls_back_where_the_delay_leaves_no_room():

@@ -18,10 +18,10 @@ from labvla_policy.nodes import qos
 from labvla_policy.nodes.stamps import to_stamp
 from labvla_sim.plant import CellRenderer
 from labvla_sim.plant.faults import CameraFaults, Frame
+from labvla_sim.plant.stamps import StampClock
 
 if TYPE_CHECKING:
     from labvla_policy.runtime.cell import Camera, Cell
-    from labvla_sim.plant.rendering import Image as Picture
     from labvla_sim.plant.sim_cell import Snapshot
 
 _JPEG_QUALITY = 90
@@ -31,27 +31,31 @@ _POLL = 0.002  # s
 class CameraPublisher:
     """Raw pictures, JPEG and camera_info of one camera; what nobody listens to is not made."""
 
-    def __init__(self, node: Node, camera: Camera) -> None:
+    def __init__(self, node: Node, cell: Cell, camera: Camera) -> None:
         self._camera = camera
+        self._frames = {c.name: c.frame_id or f"{c.name}_optical_frame" for c in cell.cameras}
+        self._frames[""] = self._frames[camera.name]
         raw, beside = camera.topic, camera.topic.rpartition("/")[0]
         self._raw = node.create_publisher(Image, raw, qos.IMAGES)
         self._jpeg = node.create_publisher(CompressedImage, f"{raw}/compressed", qos.IMAGES)
         self._info = node.create_publisher(CameraInfo, f"{beside}/camera_info", qos.IMAGES)
 
-    def publish(self, stamp: int, picture: Picture) -> None:
+    def publish(self, stamp: int, frame: Frame) -> None:
         """Publish one frame."""
+        picture = frame.image
         height, width = picture.shape[:2]
-        header = Header(stamp=to_stamp(stamp), frame_id=f"{self._camera.name}_optical_frame")
+        header = Header(stamp=to_stamp(stamp), frame_id=self._frames[frame.source])
         if self._raw.get_subscription_count():
             message = Image(
-                header=header, height=height, width=width, encoding="rgb8", step=3 * width
+                header=header, height=height, width=width, encoding=frame.encoding, step=3 * width
             )
-            message.data = array.array("B", picture.tobytes())
+            message.data = array.array("B", picture.tobytes()[: picture.nbytes - frame.missing])
             self._raw.publish(message)
         if self._jpeg.get_subscription_count():
             quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-            blue_first = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+            blue_first = picture if frame.encoding == "bgr8" else picture[..., ::-1]
             data = cv2.imencode(".jpg", blue_first, quality)[1].tobytes()
+            data = data[: len(data) // 2] if frame.missing else data
             self._jpeg.publish(
                 CompressedImage(header=header, format="jpeg", data=array.array("B", data))
             )
@@ -77,15 +81,15 @@ class CameraThread(threading.Thread):
     """Takes a picture of every camera at the cell's rate, in simulated time."""
 
     def __init__(
-        self, node: Node, cell: Cell, snapshot: Callable[[], Snapshot], epoch: int
+        self, node: Node, cell: Cell, snapshot: Callable[[], Snapshot], clock: StampClock
     ) -> None:
         super().__init__(name="cameras", daemon=True)
         self.faults = CameraFaults()
         self._cell = cell
         self._snapshot = snapshot
-        self._epoch = epoch
+        self._clock = clock
         self._period = round(1e9 / max(camera.rate for camera in cell.cameras))
-        self._publishers = {c.name: CameraPublisher(node, c) for c in cell.cameras}
+        self._publishers = {c.name: CameraPublisher(node, cell, c) for c in cell.cameras}
         self._ending = threading.Event()
         self.frames = 0
 
@@ -102,7 +106,7 @@ class CameraThread(threading.Thread):
             pictures = renderer.render(snapshot)
             frames = {name: Frame(snapshot.stamp, image) for name, image in pictures.items()}
             for name, frame in self.faults.apply(frames).items():
-                self._publishers[name].publish(self._epoch + frame.stamp, frame.image)
+                self._publishers[name].publish(self._clock.stamp(frame.stamp), frame)
             self.frames += 1
         renderer.close()
 

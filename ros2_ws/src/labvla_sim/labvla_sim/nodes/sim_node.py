@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 
-import numpy as np
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
@@ -19,25 +18,24 @@ from std_msgs.msg import String
 from labvla_control import Mode
 from labvla_msgs.srv import InjectFault, JudgeScene, ResetScene
 from labvla_policy.nodes import qos, run
-from labvla_policy.nodes.parameters import Number, ParameterError, Text
-from labvla_policy.nodes.stamps import to_stamp
+from labvla_policy.nodes.parameters import ParameterError
+from labvla_policy.nodes.stamps import NANOSECONDS, to_stamp
 from labvla_policy.runtime.cell import CellError, load_cell
 from labvla_sim.nodes.cameras import CameraThread
 from labvla_sim.nodes.controller_face import ControllerFace
+from labvla_sim.nodes.invariants_face import InvariantsFace
+from labvla_sim.nodes.sim_parameters import CELL, SEED, TASK
 from labvla_sim.plant import Pacer, SimCell
-from labvla_sim.plant.controlled import PERIOD, ControlledCell
-from labvla_sim.plant.faults import CAMERA_FAULTS, JointFaults, JointReading
+from labvla_sim.plant.controlled import PERIOD, STATE_RATE, ControlledCell
+from labvla_sim.plant.faults import JointFaults, JointReading
+from labvla_sim.plant.gripper_joints import gripper_readings
 from labvla_sim.plant.sim_cell import RobotState
+from labvla_sim.plant.stamps import StampClock
 from labvla_sim.tasks import TASKS, Trial
 from labvla_sim.tasks.variation import VARIATIONS
 from labvla_sim.truth_text import to_text
 
-CELL = Text("cell", "name or file of the cell that is simulated")
-TASK = Text("task", "task that is put up at the start", "pick", tuple(TASKS))
-SEED = Number("seed", "of the scene that is put up at the start", 1.0, 0.0, 2.0**31)
-
 TRUTH_RATE = 30.0  # Hz
-STATE_RATE = 50.0  # Hz, of the controller's state and the grippers
 
 
 class SimNode(Node):  # type: ignore[misc]  # rclpy has no types
@@ -47,10 +45,10 @@ class SimNode(Node):  # type: ignore[misc]  # rclpy has no types
         super().__init__("sim")
         self.cell = load_cell(CELL.read(self))
         trial = Trial(SimCell(self.cell))
-        trial.reset(TASK.read(self), int(SEED.read(self)))
+        trial.reset(TASK.read(self), SEED.read(self))
         self._controlled = ControlledCell(trial)
-        # Simulated stamps begin at the time of day: what is recorded has a date.
-        self._epoch = time.time_ns()
+        self._clock = StampClock()
+        self._held_until = 0.0  # s of the machine's clock, while the plant is paused
         self._lock = threading.Lock()  # the plant, against resets
         self._joint_faults = JointFaults()
         self._ending = threading.Event()
@@ -71,7 +69,8 @@ class SimNode(Node):  # type: ignore[misc]  # rclpy has no types
             (InjectFault, "sim/fault", self._on_fault),
         ):
             self.create_service(kind, name, handler)
-        self._cameras = CameraThread(self, self.cell, trial.sim.snapshot, self._epoch)
+        self._invariants = InvariantsFace(self, self._controlled, self._lock)
+        self._cameras = CameraThread(self, self.cell, trial.sim.snapshot, self._clock)
         self._plant = threading.Thread(target=self._run, name="plant", daemon=True)
         self._cameras.start()
         self._plant.start()
@@ -82,7 +81,7 @@ class SimNode(Node):  # type: ignore[misc]  # rclpy has no types
 
     def now(self) -> int:
         """Return the simulated time in ns."""
-        return self._epoch + self._controlled.trial.sim.stamp
+        return self._clock.stamp(self._controlled.trial.sim.stamp)
 
     def _run(self) -> None:
         pacer = Pacer()
@@ -93,10 +92,13 @@ class SimNode(Node):  # type: ignore[misc]  # rclpy has no types
         }
         tick = 0
         while not self._ending.is_set():
+            if time.monotonic() < self._held_until:
+                time.sleep(PERIOD)
+                continue
             with self._lock:
                 measured, control = self._controlled.tick()
             tick += 1
-            stamp = self._epoch + measured.stamp
+            stamp = self._clock.stamp(measured.stamp)
             if tick % every["joints"] == 0:
                 self._clock_topic.publish(Clock(clock=to_stamp(stamp)))
                 self._publish_joints(stamp, measured)
@@ -125,19 +127,10 @@ class SimNode(Node):  # type: ignore[misc]  # rclpy has no types
         self._joint_states.publish(message)
 
     def _publish_grippers(self, stamp: int, measured: RobotState) -> None:
-        for topic, publisher in self._gripper_states.items():
-            arms = [(i, a) for i, a in enumerate(self.cell.arms) if a.gripper.state_topic == topic]
-            message = JointState(
-                name=[arm.gripper.joint for _, arm in arms],
-                position=[
-                    arm.gripper.closed
-                    + (arm.gripper.open - arm.gripper.closed)
-                    * float(np.clip(measured.widths[i] / arm.gripper.stroke, 0.0, 1.0))
-                    for i, arm in arms
-                ],
-            )
+        for topic, reading in gripper_readings(self.cell, measured).items():
+            message = JointState(name=reading.names, position=reading.positions)
             message.header.stamp = to_stamp(stamp)
-            publisher.publish(message)
+            self._gripper_states[topic].publish(message)
 
     def _on_reset(
         self, request: ResetScene.Request, response: ResetScene.Response
@@ -185,21 +178,36 @@ class SimNode(Node):  # type: ignore[misc]  # rclpy has no types
         return response
 
     def _inject(self, request: InjectFault.Request) -> None:
-        clear = request.kind == "clear"
+        sim = self._controlled.trial.sim
         if request.target == "joint_states":
-            if clear:
-                self._joint_faults.clear()
-            else:
-                self._joint_faults.set(request.kind, request.joint)
+            self._spoil_joint_states(request)
         elif request.target in {camera.name for camera in self.cell.cameras}:
-            if clear:
-                self._cameras.faults.clear(request.target)
-            elif request.kind in CAMERA_FAULTS:
-                self._cameras.faults.set(request.target, request.kind, request.other)
-            else:
-                raise ValueError(f"expected a fault of {CAMERA_FAULTS}, got {request.kind!r}")
-        elif not clear:
-            self._controlled.trial.sim.push(request.target, request.wrench, request.duration)
+            self._spoil_camera(request)
+        elif (request.target, request.kind) == ("clock", "jump"):
+            self._clock.set_forward(round(request.duration * NANOSECONDS))
+        elif (request.target, request.kind) == ("plant", "pause"):
+            self._held_until = time.monotonic() + request.duration
+        elif request.kind == "push":
+            sim.push(request.target, request.wrench, request.duration)
+        elif request.kind == "block":
+            sim.block(request.target, request.duration)
+        else:
+            raise ValueError(f"{request.target}: {request.kind!r} is no fault of it")
+
+    def _spoil_joint_states(self, request: InjectFault.Request) -> None:
+        if request.kind == "clear":
+            self._joint_faults.clear()
+        else:
+            self._joint_faults.set(request.kind, request.joint)
+
+    def _spoil_camera(self, request: InjectFault.Request) -> None:
+        cameras = {camera.name for camera in self.cell.cameras}
+        if request.other and request.other not in cameras:
+            raise ValueError(f"expected another camera of {sorted(cameras)}, got {request.other!r}")
+        if request.kind == "clear":
+            self._cameras.faults.clear(request.target)
+        else:
+            self._cameras.faults.set(request.target, request.kind, request.other)
 
     def end(self) -> None:
         """Stop the threads."""

@@ -10,8 +10,10 @@ import mujoco
 import numpy as np
 
 from labvla_sim.plant.addresses import Addresses
+from labvla_sim.plant.disturbances import Disturbance, Obstacle, Push
 from labvla_sim.plant.hot_plate_device import HotPlateDevice, HotPlateState
-from labvla_sim.plant.truth import Truth, TruthReader
+from labvla_sim.plant.slides import Slide
+from labvla_sim.plant.truth import Touch, Truth, TruthReader
 from labvla_sim.quality import CAMERA
 from labvla_sim.scene.build import TIMESTEP, Scene, build_scene
 from labvla_sim.scene.description import SceneDescription
@@ -59,13 +61,7 @@ class Snapshot:
     scene: Scene
     positions: Array  # MuJoCo's qpos
     hot_plate: HotPlateState | None
-
-
-@dataclass
-class _Push:
-    body: int
-    wrench: Array  # force and torque in the cell's frame
-    ticks: int
+    places: Array  # of all bodies in their parents: what is fixed to the bench may be slid
 
 
 class SimCell:
@@ -129,7 +125,8 @@ class SimCell:
             self._pending = np.zeros(len(self._torque))
             self._applied = np.zeros(len(self._torque))
             self._pending_widths = opening.copy()
-            self._pushes: list[_Push] = []
+            self._disturbances: list[Disturbance] = []
+            self._slides: list[Slide] = []
             self._random = np.random.default_rng([seed, 0x5E15])
             self._draw_noise()
 
@@ -157,6 +154,9 @@ class SimCell:
         with self._lock:
             self._actuate(widths)
             self._pending = command.copy()
+            for slide in self._slides:
+                slide.step(self._data)
+            self._slides = [slide for slide in self._slides if not slide.over]
             mujoco.mj_step(self.scene.model, self._data)
             if self._plate is not None:
                 self._plate.step(float(self._data.qpos[self._at.button]), TIMESTEP)
@@ -185,21 +185,55 @@ class SimCell:
             plate = None if self._plate is None else self._plate.state
             return self._truth.read(self._data, self._ticks, plate)
 
+    def touches(self) -> list[Touch]:
+        """Return what the arms touch now: part of the truth, at a price that every tick can pay."""
+        with self._lock:
+            touches = self._truth.touches(self._data)
+            for one in self._disturbances:
+                if isinstance(one, Obstacle) and one.force > 0.0:
+                    arm, _, _ = self.scene.model.body(one.body).name.partition("/")
+                    touches.append(Touch(arm, "arm", "obstacle", one.force))
+            return touches
+
+    @property
+    def liftable(self) -> frozenset[str]:
+        """Bodies that a gripper may lift."""
+        return self._truth.liftable
+
     def snapshot(self) -> Snapshot:
         """Return a copy of what is visible."""
         with self._lock:
             plate = None if self._plate is None else self._plate.state
-            return Snapshot(self._clock, self.scene, self._data.qpos.copy(), plate)
+            places = self.scene.model.body_pos.copy()
+            return Snapshot(self._clock, self.scene, self._data.qpos.copy(), plate, places)
 
     def push(self, body: str, wrench: Sequence[float] | Array, duration: float) -> None:
         """Push a body with a force and torque (cell's frame) for some seconds: a fault hook.
 
         Bodies of arms are named `<arm>/hand`, `<arm>/link4`, ...; things by their own name.
         """
-        number = int(self.scene.model.body(body).id)
-        push = _Push(number, np.asarray(wrench, dtype=np.float64), round(duration / TIMESTEP))
+        ticks = round(duration / TIMESTEP)
         with self._lock:
-            self._pushes.append(push)
+            wanted = np.asarray(wrench, dtype=np.float64)
+            self._disturbances.append(Push(self._body(body), wanted, ticks))
+
+    def block(self, body: str, duration: float) -> None:
+        """Put an obstacle in the way of a moving body for some seconds: a fault hook."""
+        ticks = round(duration / TIMESTEP)
+        with self._lock:
+            self._disturbances.append(
+                Obstacle.before(self.scene.model, self._data, self._body(body), ticks)
+            )
+
+    def _body(self, name: str) -> int:
+        return int(self.scene.model.body(name).id)
+
+    def slide(self, body: str, offset: Sequence[float] | Array, duration: float) -> None:
+        """Slide a thing across the bench by an offset (x, y in m) within some seconds."""
+        ticks = max(round(duration / TIMESTEP), 1)
+        with self._lock:
+            way = np.asarray(offset, dtype=np.float64)
+            self._slides.append(Slide(self.scene.model, self._data, body, way, ticks))
 
     def _actuate(self, widths: Sequence[float] | Array) -> None:
         """Do what the robots' own electronics do with the commands of the cycle before."""
@@ -216,10 +250,9 @@ class SimCell:
         )
         self._pending_widths = np.array(widths, dtype=np.float64)
         data.xfrc_applied[:] = 0.0
-        for push in self._pushes:
-            data.xfrc_applied[push.body] += push.wrench
-            push.ticks -= 1
-        self._pushes = [push for push in self._pushes if push.ticks > 0]
+        for disturbance in self._disturbances:
+            disturbance.apply(data)
+        self._disturbances = [d for d in self._disturbances if d.ticks > 0]
 
     def _start(self) -> Array:
         names = {posture.name for posture in self.cell.arms[0].postures}

@@ -67,6 +67,9 @@ class TruthReader:
         self._model, self._at = scene.model, addresses
         self._tools = [arm.tcp.matrix() for arm in cell.arms]
         self._parts, self._owners = _label(scene.model, [arm.name for arm in cell.arms])
+        self._of_arms = np.zeros(scene.model.ngeom, dtype=bool)
+        self._of_arms[list(self._parts)] = True
+        self.liftable = _liftable(scene.model)  # bodies that nothing holds but gravity
 
     def read(self, data: Any, ticks: int, plate: HotPlateState | None) -> Truth:
         """Return the truth now."""
@@ -86,21 +89,26 @@ class TruthReader:
                 name: BodyPose(data.xpos[body].copy(), data.xmat[body].reshape(3, 3).copy())
                 for name, body in at.objects.items()
             },
-            touches=tuple(self._touches(data)),
+            touches=tuple(self.touches(data)),
             hot_plate=plate,
         )
 
-    def _touches(self, data: Any) -> list[Touch]:
-        touches = []
+    def touches(self, data: Any) -> list[Touch]:
+        """Return what the arms touch now; cheap while they touch nothing."""
+        touches: list[Touch] = []
+        if not data.ncon:
+            return touches
+        pairs = data.contact.geom
+        concerned = self._of_arms[pairs].any(axis=1)
+        if not concerned.any():
+            return touches
         force = np.zeros(6)
-        for number in range(data.ncon):
-            pair = data.contact.geom[number]
-            for mine, other in ((pair[0], pair[1]), (pair[1], pair[0])):
+        for number in np.flatnonzero(concerned):
+            mujoco.mj_contactForce(self._model, data, number, force)
+            for mine, other in (pairs[number], pairs[number][::-1]):
                 label = self._parts.get(int(mine))
-                if label is None:
-                    continue
-                mujoco.mj_contactForce(self._model, data, number, force)
-                touches.append(Touch(*label, self._owners[int(other)], float(force[0])))
+                if label is not None:
+                    touches.append(Touch(*label, self._owners[int(other)], float(force[0])))
         return touches
 
 
@@ -119,6 +127,12 @@ def _label(model: Any, arms: list[str]) -> tuple[dict[int, tuple[str, Part]], di
                 part = "left_pad" if "left" in name else "right_pad"
             parts[geom] = (arm, part)
     return parts, owners
+
+
+def _liftable(model: Any) -> frozenset[str]:
+    joints = range(model.njnt)
+    free = [j for j in joints if model.jnt_type[j] == mujoco.mjtJoint.mjJNT_FREE]
+    return frozenset(model.body(model.jnt_bodyid[j]).name for j in free)
 
 
 def _matrix(data: Any, body: int) -> Array:

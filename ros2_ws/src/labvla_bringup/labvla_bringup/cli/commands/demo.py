@@ -15,11 +15,18 @@ from labvla_bringup import registry
 from labvla_bringup.cli.common import add_json, cell_from
 from labvla_bringup.cli.errors import ExitCode, Refusal
 from labvla_bringup.console import print_json, print_table
+from labvla_bringup.engines import ENGINES
 from labvla_bringup.film import Film
 from labvla_bringup.graph import Graph, GraphError
-from labvla_bringup.stack import ENGINES
+from labvla_bringup.recordings import Kept, examine
 from labvla_bringup.watch import Watch
-from labvla_msgs.srv import JudgeScene, ResetScene, SetInstruction
+from labvla_msgs.srv import (
+    FinishEpisode,
+    JudgeScene,
+    ResetScene,
+    SetInstruction,
+    StartEpisode,
+)
 
 START_TIMEOUT = 90.0  # s
 TIME_LIMIT = 25.0  # s of simulated time for each instruction
@@ -36,6 +43,7 @@ class Episode:
     success: bool
     seconds: float  # simulated
     missing: str  # what the judge did not see; empty on success
+    recording: str  # folder of the episode
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("cell", metavar="CELL", nargs="?", default="franka", help="(%(default)s)")
     parser.add_argument("--engine", choices=ENGINES[:1], default=ENGINES[0], help="what answers")
     parser.add_argument("--seed", type=int, default=1, help="of the scenes (%(default)s)")
-    parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for the film")
+    parser.add_argument("--out", type=Path, default=Path("out/demo"), help="for film and bags")
     add_json(parser)
 
 
@@ -56,7 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
     folder.mkdir(parents=True)
     output = sys.stderr if arguments.json else sys.stdout
     command = [sys.executable, "-m", "labvla_bringup.cli", "up", cell.origin.file]
-    up = subprocess.Popen([*command, "--engine", arguments.engine], stdout=output)
+    command += ["--engine", arguments.engine, "--recordings", str((folder / "episodes").resolve())]
+    up = subprocess.Popen(command, stdout=output)
     try:
         _wait_until_up(up)
         with Graph() as graph:
@@ -71,10 +80,13 @@ def run(arguments: argparse.Namespace) -> int:
     finally:
         up.terminate()
         code = up.wait()
+    kept = examine(Path(episode.recording) for episode in episodes)
     claims = {
         **{f"{episode.instruction}: done": episode.success for episode in episodes},
         "no chunk was lost on the way": watch.chunks_lost == 0,
         "every chunk was accepted by the controller": watch.controller_refused == 0,
+        "every chunk is in the recordings": kept.chunks == watch.sequences,
+        "the recordings hold what their ledgers say": kept.as_told,
         "a film was written": film.frames > 0,
         "the stack went down cleanly": code == 0,
     }
@@ -85,11 +97,12 @@ def run(arguments: argparse.Namespace) -> int:
                 "claims": claims,
                 "episodes": [asdict(episode) for episode in episodes],
                 "figures": watch.figures(),
+                "lost": kept.lost,
                 "film": str(film.path),
             }
         )
     else:
-        _show(cell.name, arguments.engine, episodes, watch, claims, film)
+        _show(cell.name, arguments.engine, episodes, watch, kept, claims, film)
     return ExitCode.DONE if all(claims.values()) else ExitCode.NO
 
 
@@ -98,6 +111,7 @@ def _show(
     engine: str,
     episodes: list[Episode],
     watch: Watch,
+    kept: Kept,
     claims: dict[str, bool],
     film: Film,
 ) -> None:
@@ -106,12 +120,14 @@ def _show(
         for e in episodes
     ]
     print_table(f"{cell}, engine {engine}", ["instruction", "judge", "time"], rows)
-    print_table("measured", ["what", "value"], [list(pair) for pair in watch.figures().items()])
+    figures = {**watch.figures(), "messages lost while recording": kept.text()}
+    print_table("measured", ["what", "value"], [list(pair) for pair in figures.items()])
     rows = [[claim, "yes" if held else "NO"] for claim, held in claims.items()]
     print_table("claims", ["claim", "held"], rows)
     if engine == "expert":
         print("The expert reads the simulation's true state; no learned policy was used.")
     print(f"film: {film.path} ({film.frames} frames)")
+    print(f"recordings: {', '.join(episode.recording for episode in episodes)}")
 
 
 def _wait_until_up(up: subprocess.Popen[bytes]) -> None:
@@ -125,9 +141,11 @@ def _wait_until_up(up: subprocess.Popen[bytes]) -> None:
 
 
 def _work(graph: Graph, task: str, seed: int) -> Episode:
-    """Put up a scene, give the instruction, wait for the judge."""
+    """Put up a scene, give the instruction, wait for the judge; all of it is recorded."""
     reset = ResetScene.Request(task=task, seed=seed, variation="id")
     scene = _insist(graph, ResetScene, "sim/reset", reset)
+    start = StartEpisode.Request(instruction=scene.instruction, operator_name="labvla demo")
+    _insist(graph, StartEpisode, "labvla/start_episode", start)
     say = SetInstruction.Request(instruction=scene.instruction)
     _insist(graph, SetInstruction, "labvla/set_instruction", say)
     print(f'"{scene.instruction}" …', file=sys.stderr)
@@ -138,7 +156,16 @@ def _work(graph: Graph, task: str, seed: int) -> Episode:
             break
     graph.call(SetInstruction, "labvla/set_instruction", SetInstruction.Request(instruction=""))
     graph.spin_for(1.0)
-    return Episode(scene.instruction, verdict.success, verdict.elapsed, verdict.reason)
+    outcome = FinishEpisode.Request.SUCCESS if verdict.success else FinishEpisode.Request.FAILURE
+    finish = FinishEpisode.Request(outcome=outcome, notes=verdict.reason)
+    recording = _insist(graph, FinishEpisode, "labvla/finish_episode", finish)
+    return Episode(
+        scene.instruction,
+        verdict.success,
+        verdict.elapsed,
+        verdict.reason,
+        str(Path(recording.path).parent),
+    )
 
 
 def _insist(graph: Graph, kind: type, name: str, request: Any) -> Any:

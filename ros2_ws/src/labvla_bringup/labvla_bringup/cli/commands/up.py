@@ -6,18 +6,25 @@ import argparse
 from pathlib import Path
 
 from labvla_bringup.bench_cell import write_bench_cell
-from labvla_bringup.cli.common import cell_from
+from labvla_bringup.cli.common import add_engine, cell_from, engine_options
 from labvla_bringup.cli.errors import Refusal, UsageError
 from labvla_bringup.console import LogPrinter
-from labvla_bringup.stack import ENGINES, StackError, describe
+from labvla_bringup.stack import StackError, describe
 from labvla_bringup.supervisor import Supervisor, SupervisorError, new_log_dir
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("cell", metavar="CELL", help="name of a cell, or path of a cell file")
-    parser.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help="what answers")
+    add_engine(parser)
     parser.add_argument("--namespace", default="", help="ROS namespace of the stack, e.g. /lab1")
+    parser.add_argument("--no-recorder", action="store_true", help="run without the recorder")
+    parser.add_argument(
+        "--recordings",
+        default="",
+        metavar="DIR",
+        help="folder for episodes (default: $LABVLA_RECORDINGS, or else out/recordings)",
+    )
     parser.add_argument(
         "--logs", type=Path, default=Path("out/logs"), help="folder for log files (%(default)s)"
     )
@@ -29,7 +36,14 @@ def run(arguments: argparse.Namespace) -> int:
     log_dir = new_log_dir(arguments.logs)
     try:
         cell = write_bench_cell(cell, log_dir)
-        stack = describe(cell, engine=arguments.engine, namespace=arguments.namespace)
+        stack = describe(
+            cell,
+            engine=arguments.engine,
+            namespace=arguments.namespace,
+            record=not arguments.no_recorder,
+            recordings=arguments.recordings,
+            engine_options=engine_options(arguments),
+        )
     except StackError as error:
         raise UsageError(str(error)) from None
     printer = LogPrinter([process.name for process in stack.processes])

@@ -99,8 +99,11 @@ class VectorPlan:
     def network_actions(self, actions: Rows, state: Rows) -> Rows:
         """Turn absolute canonical rows into what training shows the network."""
         base = np.where(self.delta_mask, state[..., : self.action_width], np.float32(0))
-        relative = self._snapped(actions, self.action_columns) - base
-        return _padded(self.action_scaling.normalise(relative), self.padded_action)
+        return _padded(self.network_rows(actions - base), self.padded_action)
+
+    def network_rows(self, rows: Rows) -> Rows:
+        """Normalise rows that are relative already, where `delta_mask` says so."""
+        return self.action_scaling.normalise(self._snapped(rows, self.action_columns))
 
     def denormalised(self, chunk: Rows) -> Rows:
         """Cut the padding off and scale back: deltas where `delta_mask` says so."""

@@ -84,6 +84,14 @@ class Camera:
         ),
     ] = None
     topic: Annotated[str, key("its image topic", form=ROS_NAME)]
+    frame_id: Annotated[
+        str | None,
+        key(
+            "what its driver writes into header.frame_id; a picture with another one is refused, "
+            "since two topics are mixed up. none: not looked at",
+            form=FRAME_NAME,
+        ),
+    ] = None
     encoding: Annotated[
         Literal["rgb8", "bgr8", "rgba8", "bgra8", "mono8", "jpeg"],
         key("pixel format of sensor_msgs/Image, or jpeg for a sensor_msgs/CompressedImage topic"),

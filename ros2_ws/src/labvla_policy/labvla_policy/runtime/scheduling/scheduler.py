@@ -14,15 +14,15 @@ stamps). Between calls nothing happens.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from labvla_policy.runtime import plans
-from labvla_policy.runtime.plans import Prefix
+from labvla_policy.runtime.reference import Reference
 from labvla_policy.runtime.refusal import Refusal
 from labvla_policy.runtime.scheduling.delay import DelayEstimate, DelaySettings
-from labvla_policy.runtime.types import CLOCK_JUMP, NANOSECONDS, Prediction
+from labvla_policy.runtime.types import CLOCK_JUMP, NANOSECONDS, Prediction, Prefix
 
 Mode = Literal["sync", "async", "ensemble", "rtc"]
 
@@ -49,6 +49,7 @@ class Ticket:
     epoch: int  # of the instruction
     observation_stamp: int
     sent: int
+    at_rest: bool = False  # nothing is executed meanwhile
     prefix: Prefix | None = None  # rtc: what the answer has to begin with
 
 
@@ -60,11 +61,6 @@ class Accepted:
     prediction: Prediction  # the answer
     plan: Prediction  # what would be executed of it
     rows_past: int  # rows of the plan whose time was over on arrival
-
-    @property
-    def prefix_rows(self) -> int:
-        """Leading rows that repeat what is being executed."""
-        return self.ticket.prefix.rows if self.ticket.prefix else 0
 
 
 @dataclass(frozen=True)
@@ -169,22 +165,36 @@ class Scheduler:
         spare = max(0, plan.rows - 1 - self._settings.execute_rows) * self._row
         return left <= spare + self._delay.rows * self._row
 
-    def sent(self, observation_stamp: int, t: int) -> Ticket:
-        """Note that the engine works on this observation; its answer needs the ticket."""
+    def sent(
+        self,
+        observation_stamp: int,
+        t: int,
+        executed: Sequence[Reference] = (),
+        at_rest: bool = False,
+    ) -> Ticket:
+        """Note that the engine works on this observation; its answer needs the ticket.
+
+        `executed` is what the controller says about its reference, where it is known: it is what
+        the answer has to continue, and not always what was published. `at_rest` says that the arms
+        stand, and that no plan is left which could move them.
+        """
         if self._waiting is not None:
             raise RuntimeError("one question at a time: the engine has not answered the last one")
         self._numbers += 1
-        prefix = self._prefix(observation_stamp)
-        self._waiting = Ticket(self._numbers, self._epoch, observation_stamp, t, prefix)
+        prefix = self._prefix(observation_stamp, executed)
+        at_rest = at_rest or self._settings.mode == "sync"
+        self._waiting = Ticket(self._numbers, self._epoch, observation_stamp, t, at_rest, prefix)
         return self._waiting
 
     def reply(self, ticket: Ticket, prediction: Prediction, t: int) -> Accepted | Dropped:
         """Return what would be executed of an answer (in absolute targets) that arrives at t."""
         self._expire(t)
-        if self._settings.mode == "sync":
+        delay = plans.rows_past(prediction, t)
+        if ticket.at_rest:
             # The arm stood still while the engine worked: the plan begins now, and no row is past.
+            # Skipped, its first rows would be a jump, and a fast plan could be refused for ever.
             prediction = plans.begun_at(prediction, t + self._row_offset * self._row)
-        refusal = self._refusal(ticket, prediction, t)
+        refusal = self._refusal(ticket, prediction, t, delay)
         if self._waiting is ticket:
             self._waiting = None
         if refusal is not None:
@@ -213,15 +223,17 @@ class Scheduler:
             self._waiting = None
             self._not_before = t + self._settings.retry
 
-    def _refusal(self, ticket: Ticket, prediction: Prediction, t: int) -> Refusal | None:
+    def _refusal(
+        self, ticket: Ticket, prediction: Prediction, t: int, delay: int
+    ) -> Refusal | None:
         if ticket.epoch != self._epoch:
             return Refusal("reply_old_instruction", "the instruction changed while it was made")
         if ticket is not self._waiting:
             return Refusal("reply_unexpected", "it was given up after its time, or came twice")
         if ticket.observation_stamp <= self._newest_stamp:
             return Refusal("reply_stale", "a plan from a later observation is executed already")
+        self._delay.add(delay)
         past = plans.rows_past(prediction, t)
-        self._delay.add(past)
         left = prediction.rows - past
         if left < self._settings.least_rows:
             return Refusal(
@@ -241,7 +253,7 @@ class Scheduler:
             return plans.ensemble([*self._recent, prediction], self._settings.ensemble_decay)
         return prediction
 
-    def _prefix(self, observation_stamp: int) -> Prefix | None:
+    def _prefix(self, observation_stamp: int, executed: Sequence[Reference]) -> Prefix | None:
         plan = self._published
         if self._settings.mode != "rtc" or plan is None:
             return None
@@ -249,7 +261,9 @@ class Scheduler:
             self._fallbacks += 1
             return None
         start = observation_stamp + self._row_offset * self._row
-        return plans.committed_prefix(plan, start, self._dt, self._delay.rows)
+        return plans.committed_prefix(
+            plan, start, self._dt, self._settings.execute_rows, self._delay.rows, executed
+        )
 
     def _expire(self, t: int) -> None:
         """Note the time; give up answers that are overdue, and everything if the clock was set."""

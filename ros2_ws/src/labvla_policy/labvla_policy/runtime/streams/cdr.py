@@ -31,6 +31,7 @@ class Image:
     height: int
     step: int
     data: memoryview
+    frame_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,18 +50,18 @@ def read_stamp(message: Bytes) -> int:
 def read_image(message: Bytes) -> Image:
     """Return a sensor_msgs/Image; its data is a view into the message."""
     reader = _Reader(message)
-    reader.header()
+    frame_id = reader.header()
     height, width = reader.unsigned(), reader.unsigned()
     encoding = reader.text()
     reader.octet()  # is_bigendian plays no part in 8-bit formats
-    return Image(encoding, width, height, reader.unsigned(), reader.octets())
+    return Image(encoding, width, height, reader.unsigned(), reader.octets(), frame_id)
 
 
 def read_compressed_image(message: Bytes) -> Image:
     """Return a sensor_msgs/CompressedImage; its data is a view into the message."""
     reader = _Reader(message)
-    reader.header()
-    return Image(reader.text(), 0, 0, 0, reader.octets())
+    frame_id = reader.header()
+    return Image(reader.text(), 0, 0, 0, reader.octets(), frame_id)
 
 
 def read_joint_state(message: Bytes) -> JointState:
@@ -97,9 +98,10 @@ class _Reader:
         seconds, nanoseconds = struct.unpack_from(self._order + "iI", self._body, self._take(8, 4))
         return int(seconds) * NANOSECONDS + int(nanoseconds)
 
-    def header(self) -> None:
+    def header(self) -> str:
+        """Step over a header and return its frame."""
         self.stamp()
-        self.text()
+        return self.text()
 
     def octet(self) -> int:
         return self._body[self._take(1, 1)]

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from labvla_policy.runtime.refusal import Refusal, Refused
-from labvla_policy.runtime.types import CLOCK_JUMP, NANOSECONDS
+from labvla_policy.runtime.streams.gaps import follow
+from labvla_policy.runtime.types import NANOSECONDS
 
 Raw = TypeVar("Raw")
 Value = TypeVar("Value")
@@ -88,21 +89,27 @@ class Ring(Generic[Raw, Value]):
             refused = dict(self._refused)
         return Counts(self._received, self._lost, self._overwritten, refused, self._clock_jumps)
 
+    def rate(self, t: int) -> float:
+        """Return the rate (Hz) of what is kept; 0 when its newest is a second old at time t."""
+        samples = self._samples
+        if len(samples) < 2 or t - samples[-1].stamp > NANOSECONDS:
+            return 0.0
+        return (len(samples) - 1) * NANOSECONDS / (samples[-1].stamp - samples[0].stamp)
+
     def push(self, raw: Raw, stamp: int, arrival: int) -> bool:
         """Keep a message unless its stamp makes no sense; `stamp` as in its header."""
         self._received += 1
         sample: Sample[Raw, Value] = Sample(raw, stamp - self._latency, arrival)
         last = self._newest
         if last is not None:
-            step = sample.stamp - last.stamp
-            if step <= -CLOCK_JUMP or step - (arrival - last.arrival) >= CLOCK_JUMP:
-                self._clock_jumps += 1
-                self._samples = ()  # their stamps cannot be compared with what comes now
-            elif step <= 0:
+            after = follow(sample.stamp - last.stamp, arrival - last.arrival, self._period)
+            if after.backwards:
                 self._count_refusal("stamp_order")
                 return False
-            else:
-                self._lost += max(0, round(step / self._period) - 1)
+            if after.jumped:
+                self._clock_jumps += 1
+                self._samples = ()  # their stamps cannot be compared with what comes now
+            self._lost += after.missing
         self._newest = sample
         samples = self._samples
         if len(samples) == self._capacity:

@@ -1,0 +1,63 @@
+"""Whole parameter files: which controllers a cell needs for each kind, and what they are told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from labvla_bringup.controllers.compliant import compliant
+from labvla_bringup.controllers.crisp import crisp
+from labvla_bringup.controllers.jtc import jtc
+from labvla_policy.runtime.cell import Cell
+
+KINDS = ("labvla", "jtc", "crisp")
+
+
+class ControllerError(ValueError):
+    """A cell cannot be moved by this kind of controller; the text says why."""
+
+
+def controller_names(cell: Cell, kind: str) -> tuple[str, ...]:
+    """Return the controllers that are activated together."""
+    if kind == "labvla":
+        return (cell.controller.name,)
+    if kind == "jtc":
+        return ("joint_trajectory_controller",)
+    if kind == "crisp":
+        return tuple(f"{arm.name}_impedance_controller" for arm in cell.arms)
+    raise ControllerError(f"controller: expected one of {', '.join(KINDS)}, got {kind!r}")
+
+
+def parameters(cell: Cell, kind: str) -> dict[str, Any]:
+    """Return the parameters of every controller of a kind, by name."""
+    names = controller_names(cell, kind)
+    if kind == "labvla":
+        return {names[0]: compliant(cell)}
+    if kind == "jtc":
+        return {names[0]: jtc(cell)}
+    for arm in cell.arms:
+        if arm.compliance.kind != "impedance":
+            raise ControllerError(
+                f"{cell.name}: crisp_controllers need torques, and {arm.name} has a "
+                f"{arm.command_interface} interface; expected controller labvla or jtc"
+            )
+    return {name: crisp(arm) for name, arm in zip(names, cell.arms, strict=True)}
+
+
+class _NoAliases(yaml.SafeDumper):
+    """ROS parameter files may hold no anchors, which PyYAML writes for whatever appears twice."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def to_yaml(cell: Cell, kind: str) -> str:
+    """Return a parameter file that `spawner --param-file` takes."""
+    nodes = {
+        name: {"ros__parameters": settings} for name, settings in parameters(cell, kind).items()
+    }
+    head = f"# Printed by python -m labvla_bringup.controllers {cell.name} {kind}\n"
+    return head + yaml.dump(
+        nodes, Dumper=_NoAliases, sort_keys=False, default_flow_style=None, width=100
+    )
