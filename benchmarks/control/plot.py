@@ -10,8 +10,9 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from benchmarks.common.result import select
 from benchmarks.control.arm import Arm
-from benchmarks.control.rows import Row, select
+from benchmarks.control.rows import Row
 
 _INK = "#1f2933"
 _FAINT = "#9aa5b1"

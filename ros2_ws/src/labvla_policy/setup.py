@@ -12,6 +12,10 @@ setup(
     ],
     entry_points={
         "console_scripts": ["policy_node = labvla_policy.nodes.policy_node:main"],
-        "labvla.engines": ["replay = labvla_policy.engines.replay:ReplayEngine"],
+        "labvla.engines": [
+            "faulty = labvla_policy.engines.faulty:FaultyEngine",
+            "remote = labvla_policy.engines.remote.engine:RemoteEngine",
+            "replay = labvla_policy.engines.replay:ReplayEngine",
+        ],
     },
 )

@@ -19,6 +19,7 @@ class Watch:
         self._latencies: list[float] = []
         self._skews: list[float] = []
         self._events: dict[str, int] = {}
+        self.controller_refused = 0  # chunks that the controller refused
         self._status: PolicyStatus | None = None
         node = graph.node
         for kind, topic, handler in (
@@ -42,6 +43,8 @@ class Watch:
     def _on_event(self, event: SafetyEvent) -> None:
         key = f"{event.source}: {event.reason}"
         self._events[key] = self._events.get(key, 0) + event.count
+        if event.source == "controller" and event.severity == SafetyEvent.REFUSED:
+            self.controller_refused += event.count
 
     @property
     def sequences(self) -> frozenset[int]:
@@ -54,11 +57,6 @@ class Watch:
         if not self._sequences:
             return 0
         return self._sequences[-1] - self._sequences[0] + 1 - len(self._sequences)
-
-    @property
-    def controller_refused(self) -> int:
-        """Chunks that the controller refused."""
-        return sum(n for key, n in self._events.items() if key.startswith("controller"))
 
     def figures(self) -> dict[str, str]:
         """Return what was measured, for people."""

@@ -182,6 +182,23 @@ def test_without_room_for_the_copy_the_bag_stays_as_it_is(tmp_path):
     assert names == ["bag_0.mcap", "metadata.yaml"]
 
 
+def test_an_interrupted_repair_leaves_the_bag_as_it_is(tmp_path):
+    writer = write_bag(tmp_path / "bag", 2.0, finish=False)
+    writer.close()
+    before = writer.path.read_bytes()
+
+    def interrupt(done, of):
+        if done > of // 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        repair(tmp_path / "bag", interrupt)
+    assert writer.path.read_bytes() == before
+    assert [path.name for path in (tmp_path / "bag").glob("*mcap*")] == ["bag_0.mcap"]
+    repair(tmp_path / "bag")
+    assert is_sound(writer.path)
+
+
 def test_something_that_is_no_bag_is_named():
     with pytest.raises(BagError, match=r"one \.mcap file, got 0"):
         repair(Path("/tmp"))

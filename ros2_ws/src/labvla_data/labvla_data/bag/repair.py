@@ -113,9 +113,8 @@ def is_sound(path: Path, progress: Progress = nothing) -> bool:
                 if opcode == Opcode.CHUNK:
                     index, _, _ = _examine(body)
                     sound |= {message_index(*entries) for entries in index.items()}
-                elif opcode in _TOLD_TWICE:
-                    if _RECORD.pack(opcode, len(body)) + body not in sound:
-                        return False
+                elif opcode in _TOLD_TWICE and _RECORD.pack(opcode, len(body)) + body not in sound:
+                    return False
             except _DAMAGE:
                 return False
     return opcode == Opcode.DATA_END
@@ -143,9 +142,11 @@ def repair(bag: Path, progress: Progress = nothing) -> Mended:
         fresh = path.with_name(f".{path.name}.repaired")
         try:
             mended = _copy(path, old, fresh, progress)
-        except OSError as error:
+        except BaseException as error:
             with contextlib.suppress(OSError):
                 fresh.unlink()
+            if not isinstance(error, OSError):
+                raise
             raise BagError(
                 f"{path}: the repaired copy cannot be written ({error.strerror}); it needs "
                 f"{os.fstat(old.fileno()).st_size / 1e6:.0f} MB. The bag was left as it is"

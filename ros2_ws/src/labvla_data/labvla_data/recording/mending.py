@@ -69,8 +69,6 @@ def needs_repair(bag: Path) -> bool:
 
 def mend(bag: Path, progress: Progress = nothing) -> Report:
     """Repair a bag and its episode.json. A bag that can be read stays as it is."""
-    if not bag.exists():
-        raise BagError(f"{bag}: expected the folder of a bag, got nothing there")
     folder = bag.parent if bag.is_file() else bag
     path = mcap_of(folder)
     sidecar = sidecars.load(folder)

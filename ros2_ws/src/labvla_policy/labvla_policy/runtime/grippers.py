@@ -45,10 +45,10 @@ def opening_of_joint(gripper: Gripper, joint: float, subject: str) -> float:
     return float(np.clip(fraction, 0.0, 1.0)) * gripper.stroke
 
 
-def column_of_opening(gripper: Gripper, opening: float) -> float:
-    """Return the value of the policy's column for an opening (m)."""
+def column_of_opening(gripper: Gripper, opening: Array | float) -> Array:
+    """Return the policy's column for one opening (m) or many."""
     to_column, _ = _UNITS[gripper.policy_unit]
-    return float(to_column(np.asarray(opening), gripper.stroke))
+    return to_column(np.asarray(opening, dtype=np.float64), gripper.stroke)
 
 
 def openings_of_column(gripper: Gripper, column: Array, subject: str) -> Array:

@@ -79,6 +79,10 @@ REASONS: dict[str, Reason] = {
                 "the newest joint state is too old",
                 "check driver, network load and clocks",
             ),
+            "joint_state_frozen": (
+                "exactly the same joints for long while the arm was told to move",
+                "restart the driver; or the arm is held: look at the robot",
+            ),
             "joint_state_width": (
                 "names and positions of a joint state differ in number",
                 "a broken driver",
@@ -144,6 +148,42 @@ REASONS: dict[str, Reason] = {
             "reply_incomplete": (
                 "an answer without rows",
                 "the server speaks another dialect of the protocol",
+            ),
+            "server_unreachable": (
+                "the policy server cannot be reached",
+                "start it; compare the address; the engine tries again by itself",
+            ),
+            "server_refused": (
+                "the policy server does not let this client in",
+                "check token and certificate; the server may have too many clients",
+            ),
+            "server_contract": (
+                "the server's policy is not one for this cell",
+                "serve a checkpoint for this cell, or correct what the cell's `policy` says",
+            ),
+            "server_timeout": (
+                "no answer from the server within the engine's deadline",
+                "a faster server or network, or a longer `deadline`",
+            ),
+            "connection_lost": (
+                "the connection to the server broke before its answer was complete",
+                "read the server's log; the engine connects again by itself",
+            ),
+            "reply_malformed": (
+                "an answer that cannot be decoded",
+                "the server speaks another protocol, or something in between spoils it",
+            ),
+            "reply_unrequested": (
+                "an answer to another question, or to none",
+                "one robot a connection: something in between mixes them up",
+            ),
+            "reply_rows": (
+                "another number of rows than the server has announced",
+                "a broken server",
+            ),
+            "reply_zeros": (
+                "an answer in which every number is zero",
+                "the server hides an error behind zeros: read its log, compare camera names",
             ),
             "prediction_shape": ("an answer that is not rows x columns", "as above"),
             "prediction_width": (
@@ -277,9 +317,30 @@ REASONS: dict[str, Reason] = {
             "joint_unknown": ("a joint that the cell does not have", "use the cell's joint names"),
             "goal_not_finite": ("a goal position is not a number", "give finite positions"),
             "speed_scale": ("a speed scale outside of 0 to 1", "give one above 0, at most 1"),
+            "goal_shape": (
+                "neither a posture nor joints with one position each, or both",
+                "give either `posture`, or `joint_names` and as many `positions`",
+            ),
             "not_at_rest": (
                 "the arm moves: a posture is reached from rest",
                 "wait until it stands still",
+            ),
+            "not_active": (
+                "the policy node is not active, so nobody may move the arms",
+                "wait until the engine is loaded, or activate the node",
+            ),
+            "controller_silent": (
+                "no recent state of the controller",
+                "start the controller; compare its name with the cell",
+            ),
+            "controller_paused": ("the controller is paused", "call `labvla/resume`"),
+            "controller_fault": (
+                "the controller has lost a precondition",
+                "its state's `stop_reason` says which",
+            ),
+            "not_reached": (
+                "the motion is over, and the arms are not where it leads",
+                "look for what holds them; ask again",
             ),
         },
     ),

@@ -287,6 +287,28 @@ def test_a_frozen_camera_is_found_after_the_clock_was_set_back_too():
     assert bench.refusal(step(T0 - 10_000 * MS, 6)).reason == "camera_frozen"
 
 
+def test_frozen_joints_are_found_when_the_arm_was_told_to_move():
+    bench = Bench()
+
+    def step(n, commanded, measured=0.0):
+        stamp = T0 + n * 100 * MS
+        bench.joints(stamp, bench.positions + measured)
+        bench.grippers(stamp)
+        for camera in CAMERAS:
+            bench.frame(camera, stamp)
+        target = bench.positions + commanded
+        return lambda: bench.assembler.assemble(stamp, "pick", lambda _: target)
+
+    for n in range(12):  # a robot without noise that has nothing to do
+        assert step(n, 0.001 * n)().stamp
+    assert refusal_of(step(12, 0.07)).reason == "joint_state_frozen"
+    assert step(13, 0.07, measured=0.01)().stamp
+    # right after they moved, and without knowing what was commanded, the same joints are no fault
+    assert step(14, 0.14, measured=0.01)().stamp
+    bench.everything(T0 + 3000 * MS)
+    assert bench.assemble(T0 + 3000 * MS).stamp
+
+
 def test_a_wrist_camera_need_not_see_the_other_arm():
     bench = Bench("dual_arm")
     still = np.full((48, 64, 3), 90, np.uint8)

@@ -28,6 +28,14 @@ _MODES = {
     Mode.FAULT: ControllerState.FAULT,
 }
 
+_STOPS = {  # in the words of the controller on a robot
+    "end_of_data": "the plan came to its end and nothing newer was accepted",
+    "blind_limit": "no chunk was accepted for as long as a plan may be executed blindly",
+    "requested": "a stop was requested; it is latched until reset_stop",
+    "paused": "paused on request",
+    "tracking_error": "a joint did not follow its command; latched until reset_stop",
+}
+
 
 class ControllerFace:
     """Feeds chunks to the controller, offers its services, publishes its state."""
@@ -42,6 +50,7 @@ class ControllerFace:
         self._node, self._cell, self._controlled, self._clock = node, cell, controlled, clock
         self._grippers = [arm.gripper_name for arm in cell.arms]
         self._refused = 0
+        self._stops: dict[str, int] = {}
         name = cell.controller.name
         self._states = node.create_publisher(ControllerState, f"{name}/state", qos.RELIABLE)
         self._setpoints = node.create_publisher(GripperSetpoints, f"{name}/gripper", qos.RELIABLE)
@@ -84,23 +93,41 @@ class ControllerFace:
         self, reason: str, detail: str, joint: str, sequence: int, verdict: Verdict | None = None
     ) -> None:
         self._refused += 1
-        self._events.publish(
-            SafetyEvent(
-                stamp=to_stamp(self._clock()),
-                severity=SafetyEvent.REFUSED,
-                source="controller",
-                reason=reason,
-                detail=detail,
-                joint=joint,
-                value=verdict.value if verdict else float("nan"),
-                limit=verdict.expected if verdict else float("nan"),
-                sequence=sequence,
-                count=1,
-            )
+        event = self._event(SafetyEvent.REFUSED, reason, detail, sequence)
+        event.joint = joint
+        if verdict is not None:
+            event.value, event.limit = verdict.value, verdict.expected
+        self._events.publish(event)
+
+    def _tell_stops(self, control: State) -> None:
+        stops = control.stops
+        # Counters start over at activation.
+        fresh = {
+            r: n - self._stops.get(r, 0) for r, n in stops.items() if n > self._stops.get(r, 0)
+        }
+        self._stops = stops
+        for reason, count in fresh.items():
+            detail = _STOPS.get(reason, "a precondition is lost")
+            event = self._event(SafetyEvent.STOPPED, reason, detail, control.sequence)
+            event.count = count
+            self._events.publish(event)
+
+    def _event(self, severity: int, reason: str, detail: str, sequence: int) -> SafetyEvent:
+        return SafetyEvent(
+            stamp=to_stamp(self._clock()),
+            severity=severity,
+            source="controller",
+            reason=reason,
+            detail=detail,
+            value=float("nan"),
+            limit=float("nan"),
+            sequence=sequence,
+            count=1,
         )
 
     def publish(self, stamp: int, control: State) -> None:
-        """Publish state and gripper set-points."""
+        """Publish state and gripper set-points, and tell of stops since the last time."""
+        self._tell_stops(control)
         counters = self._controlled.controller.counters()
         widths = np.asarray(self._controlled.widths(control), dtype=np.float64)
         reason = control.stop_reason.name.lower()

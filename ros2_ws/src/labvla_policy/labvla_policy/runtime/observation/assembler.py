@@ -14,6 +14,7 @@ import numpy as np
 
 from labvla_policy.runtime import grippers
 from labvla_policy.runtime.cell import Arm, Camera, Cell
+from labvla_policy.runtime.columns import policy_columns
 from labvla_policy.runtime.joint_sample import select_positions
 from labvla_policy.runtime.observation.digest import observation_digest, pixel_digest
 from labvla_policy.runtime.observation.selection import least_skew, nearest
@@ -37,6 +38,7 @@ class AssemblySettings:
     skew_slack: int = 5 * _MS  # a newer set may be this much worse than the best one
     max_frozen: int = 500 * _MS  # same pixels for so long while the arm moved: a frozen camera
     frozen_motion: float = 0.01  # rad; below this a noise-free picture may well be the same
+    frozen_reference: float = 0.05  # rad that the arm was commanded by while its joints stayed
     darkest: int = 10  # of 255: a picture with nothing brighter is black
     optional_cameras: frozenset[str] = frozenset()  # masked where missing, instead of refused
 
@@ -59,6 +61,15 @@ class _Watch:
 
 
 @dataclass
+class _Posture:
+    """Since when the joints have been measured at the very same place, and what they followed."""
+
+    positions: Array
+    since: int
+    reference: Array
+
+
+@dataclass
 class Assembler:
     """Makes observations of one cell; for one thread at a time.
 
@@ -73,6 +84,7 @@ class Assembler:
 
     def __post_init__(self) -> None:
         self._watches: dict[str, _Watch] = {}
+        self._posture: _Posture | None = None
 
     def assemble(
         self, t: int, instruction: str, reference: Callable[[int], Array | None] | None = None
@@ -89,10 +101,13 @@ class Assembler:
         earliest, skew = min(stamps), max(stamps) - min(stamps)
         self._check_times(t - earliest, skew)
         positions = self._positions(state)
+        commanded = reference(state.stamp) if reference else None
+        if commanded is not None:
+            self._check_joints(state.stamp, positions, commanded)
         for frame in seen:
             self._check_picture(frame, positions)
         openings = np.array([self._opening(arm, t, state.stamp) for arm in self.cell.arms])
-        columns = self._columns(positions, openings)
+        columns = policy_columns(self.cell, positions, openings)
         return Observation(
             stamp=state.stamp,
             joint_names=self.cell.joints,
@@ -104,13 +119,25 @@ class Assembler:
             camera_stamps=tuple(CameraStamp(f.camera.name, f.sample.stamp) for f in seen),
             skew=skew,
             age=t - earliest,
-            reference=reference(state.stamp) if reference else None,
+            reference=commanded,
             hash=observation_digest(
                 [(frame.pixels, frame.digest) if frame else None for frame in chosen],
                 columns,
                 instruction,
             ),
         )
+
+    def uses_newest(self, t: int) -> bool:
+        """Whether an observation of the moment t would contain the newest picture that is there.
+
+        If not, that picture belongs to a set whose other pictures are still on their way.
+        """
+        usable = {c.name: self._usable(c, t) for c in self.cell.policy_cameras}
+        usable = {name: samples for name, samples in usable.items() if samples}
+        if not usable:
+            return True
+        newest = max(samples[-1].stamp for samples in usable.values())
+        return any(sample.stamp == newest for sample in self._pick(usable).values())
 
     def _frames(self, t: int) -> list[_Frame | None]:
         """Return one frame for each slot of the policy; None where an optional camera has none."""
@@ -137,11 +164,15 @@ class Assembler:
                     raise refused
                 del usable[name]
 
+    def _usable(self, camera: Camera, t: int) -> list[Sample[Any, Pixels]]:
+        oldest = t - self.settings.max_age
+        return [s for s in self.cameras[camera.name].samples if oldest <= s.stamp <= t]
+
     def _fresh(self, camera: Camera, t: int) -> list[Sample[Any, Pixels]]:
-        past = [s for s in self.cameras[camera.name].samples if s.stamp <= t]
-        fresh = [s for s in past if t - s.stamp <= self.settings.max_age]
+        fresh = self._usable(camera, t)
         if fresh or camera.name in self.settings.optional_cameras:
             return fresh
+        past = [s for s in self.cameras[camera.name].samples if s.stamp <= t]
         if not past:
             raise _refused(
                 "camera_missing",
@@ -239,19 +270,6 @@ class Assembler:
         joint = select_positions(message.name, message.position, (gripper.joint,))[0]
         return grippers.opening_of_joint(gripper, float(joint), arm.gripper_name)
 
-    def _columns(self, positions: Array, openings: Array) -> Array:
-        """Return the state in the policy's layout; columns without a joint stay zero."""
-        state = np.zeros(self.cell.policy.columns.width)
-        first = 0
-        for arm, columns, opening in zip(
-            self.cell.arms, self.cell.policy.columns.arms, openings, strict=True
-        ):
-            joints = positions[first : first + len(arm.joints)]
-            state[list(columns.joints[: len(joints)])] = joints
-            state[columns.gripper] = grippers.column_of_opening(arm.gripper, float(opening))
-            first += len(joints)
-        return state
-
     def _check_times(self, age: int, skew: int) -> None:
         settings = self.settings
         if skew > settings.max_skew:
@@ -269,6 +287,23 @@ class Assembler:
                 f"{settings.max_age / _MS:.0f}",
                 value=age / NANOSECONDS,
                 limit=settings.max_age / NANOSECONDS,
+            )
+
+    def _check_joints(self, stamp: int, positions: Array, commanded: Array) -> None:
+        """Refuse joints that stay the same, bit for bit, although they were told to move."""
+        known = self._posture
+        if known is None or stamp < known.since or not np.array_equal(known.positions, positions):
+            self._posture = _Posture(positions, stamp, commanded)
+            return
+        moved = float(np.max(np.abs(commanded - known.reference)))
+        frozen = stamp - known.since
+        if frozen > self.settings.max_frozen and moved > self.settings.frozen_reference:
+            raise _refused(
+                "joint_state_frozen",
+                f"exactly the same joints for {frozen / NANOSECONDS:.2f} s while the arm was told "
+                f"to move by {moved:.3f} rad: restart the driver",
+                value=frozen / NANOSECONDS,
+                limit=self.settings.max_frozen / NANOSECONDS,
             )
 
     def _seen_by(self, camera: Camera) -> slice:
