@@ -1,4 +1,4 @@
-"""What happens where one plan takes over from another; docs/benchmarks.md states the definitions."""
+"""What happens where one plan takes over from another; docs/benchmarks.md has the definitions."""
 
 from __future__ import annotations
 
@@ -61,7 +61,8 @@ def _cycle(recorder: MotionRecorder, t: int) -> int:
 
 
 def _at(plan: Prediction, t: int) -> Floats:
-    return resampled(plan, np.array([t]))[0][0]
+    positions: Floats = resampled(plan, np.array([t]))[0][0]
+    return positions
 
 
 def _speed(plan: Prediction, t: int) -> Floats:

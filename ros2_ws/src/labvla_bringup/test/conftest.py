@@ -80,12 +80,22 @@ def labvla(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def franka_up(tmp_path_factory):
-    """A running stack that the tests of a module share: they look at it and leave it as it is."""
-    command = Labvla(tmp_path_factory.mktemp("franka_up"))
-    command.up("franka")
-    yield command
+def bring_up(tmp_path_factory):
+    """Brings up a stack for the tests of a module."""
+    command = Labvla(tmp_path_factory.mktemp("up"))
+
+    def up(*words):
+        command.up(*words)
+        return command
+
+    yield up
     command.end()
+
+
+@pytest.fixture(scope="module")
+def franka_up(bring_up):
+    """A running stack that the tests of a module share: they look at it and leave it as it is."""
+    return bring_up("franka")
 
 
 @pytest.fixture(name="wait_for")

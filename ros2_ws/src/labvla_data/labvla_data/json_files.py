@@ -12,10 +12,15 @@ class JsonFileError(ValueError):
     """A file does not hold what it should; the text names it."""
 
 
+def as_text(value: Any) -> str:
+    """Return a value as people like to read it."""
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write one value."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    path.write_text(as_text(value))
 
 
 def write_lines(path: Path, values: Iterable[Any]) -> None:

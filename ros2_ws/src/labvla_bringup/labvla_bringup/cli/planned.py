@@ -14,7 +14,6 @@ PLANNED = {
     "teleop": "move the arm by keyboard, gamepad or SpaceMouse",
     "export": "turn recordings into a LeRobot dataset",
     "replay": "drive the simulator from a recording and compare",
-    "data": "scan, clean, stats, validate, preflight or view a dataset",
     "calibrate": "calibrate a camera",
     "generate": "generate demonstrations in simulation",
     "shot": "take pictures of the simulated cell",

@@ -98,13 +98,16 @@ def _histogram(rows: Array, within: Moments) -> NDArray[np.int64]:
 def result(
     whole: Mapping[str, Moments], counts: Mapping[str, NDArray[np.int64]], chunk: int
 ) -> dict[str, Any]:
-    """Return the contents of `norm_stats.json`."""
+    """Return the contents of `norm_stats.json`; without histograms it has no quantiles."""
     stats: dict[str, Any] = {}
     for key, moment in whole.items():
         stats[key] = {
             "mean": moment.mean.tolist(),
             "std": np.sqrt(moment.squares / moment.count).tolist(),
-            **{name: _quantile(counts[key], moment, q).tolist() for name, q in _QUANTILES.items()},
+            **{
+                name: _quantile(counts[key], moment, q).tolist()
+                for name, q in (_QUANTILES.items() if counts else ())
+            },
             "min": moment.low.tolist(),
             "max": moment.high.tolist(),
             "count": [moment.count],

@@ -151,7 +151,12 @@ class VideoFrames(Sequence[Pixels]):
         index = index + self._count if index < 0 else index
         if not 0 <= index < self._count:
             raise IndexError(f"{self.path}: frame {index} of {self._count}")
-        return self._decoded(self._first + index)
+        return self._frame(self._first + index, "rgb24")
+
+    def grey(self) -> Iterator[Pixels]:
+        """Yield all frames in shades of grey, height x width: cheaper than in colour."""
+        for index in range(self._count):
+            yield self._frame(self._first + index, "gray")
 
     def close(self) -> None:
         """Let go of the file; the next access opens it again."""
@@ -159,7 +164,7 @@ class VideoFrames(Sequence[Pixels]):
             self._file.close()
         self._file, self._next = None, -1
 
-    def _decoded(self, wanted: int) -> Pixels:
+    def _frame(self, wanted: int, form: str) -> Pixels:
         if self._file is None:
             self._file = opened(self.path)
         stream = self._file.streams.video[0]
@@ -171,7 +176,7 @@ class VideoFrames(Sequence[Pixels]):
                 number = round(float(frame.pts * stream.time_base) * self._fps)
                 self._next = number + 1
                 if number == wanted:
-                    return np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+                    return np.asarray(frame.to_ndarray(format=form), dtype=np.uint8)
                 if number > wanted:
                     break
         except (OSError, av.error.FFmpegError) as error:

@@ -8,6 +8,7 @@ from labvla_policy.runtime.cell import load_cell
 HEIGHT, WIDTH = 96, 128
 CAMERAS = ("front", "side", "wrist")
 FPS = 30
+SOUND_LENGTHS = (45, 50, 55, 60, 48, 52)
 CELL = load_cell("franka")
 NAMES = tuple(name or f"unused_{i}" for i, name in enumerate(CELL.column_names))
 
@@ -28,6 +29,7 @@ def picture(episode, frame, camera, height=HEIGHT, width=WIDTH):
     pixels = np.stack([shade, 0.8 * shade, 0.6 * shade + 5 * episode], axis=-1)
     centre = (height / 2 + 20 * np.sin(frame / 9), 20 + (frame * 1.5) % (width - 40))
     pixels[(y - centre[0]) ** 2 + (x - centre[1]) ** 2 < 100] = (200, 60, 50)
+    pixels[-24:, -24:] = 255 * ((x + y)[-24:, -24:, None] // 8 % 2)  # something with sharp edges
     return pixels.astype(np.uint8)
 
 

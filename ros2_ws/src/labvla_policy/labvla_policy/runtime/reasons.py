@@ -141,6 +141,14 @@ REASONS: dict[str, Reason] = {
                 "the engine's process answered something that is no prediction",
                 "an engine that does not keep to the interface",
             ),
+            "checkpoint_contract": (
+                "the checkpoint is not one for this cell",
+                "use a checkpoint for this cell, or correct what the cell's `policy` says",
+            ),
+            "prompt_too_long": (
+                "an instruction of more tokens than the policy reads",
+                "say it in fewer words, or let the engine cut it (`cut_prompts=on`)",
+            ),
             "error_reply": (
                 "the server answered with an error instead of rows",
                 "read the server's log; an overload passes by itself",
