@@ -11,6 +11,7 @@ import numpy as np
 from benchmarks.common.result import Table, select
 from benchmarks.control.rows import Row
 
+
 def tables(result: dict[str, Any]) -> list[Table]:
     """Return everything that is printed."""
     rows = result["rows"]

@@ -77,4 +77,3 @@ def condense(figures: Iterable[dict[str, float]]) -> dict[str, float]:
         return float(values.min() if name in _WORST_IS_SMALLEST else np.median(values))
 
     return {name: one(name) for name in collected[0]}
-
