@@ -14,7 +14,7 @@ setup(
         "console_scripts": ["policy_node = labvla_policy.nodes.policy_node:main"],
         "labvla.engines": [
             "faulty = labvla_policy.engines.faulty:FaultyEngine",
-            "labvla = labvla_policy.engines.labvla:LabvlaEngine",
+            "labvla = labvla_policy.engines.labvla.engine:LabvlaEngine",
             "remote = labvla_policy.engines.remote.engine:RemoteEngine",
             "replay = labvla_policy.engines.replay:ReplayEngine",
         ],
