@@ -17,7 +17,7 @@ setup(
         ],
         "labvla.engines": [
             "faulty = labvla_policy.engines.faulty:FaultyEngine",
-            "labvla = labvla_policy.engines.labvla:LabvlaEngine",
+            "labvla = labvla_policy.engines.labvla.engine:LabvlaEngine",
             "remote = labvla_policy.engines.remote.engine:RemoteEngine",
             "replay = labvla_policy.engines.replay:ReplayEngine",
         ],

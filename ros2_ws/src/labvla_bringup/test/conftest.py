@@ -42,8 +42,8 @@ class Labvla:
         assert done.stdout, done.stderr
         return done.returncode, json.loads(done.stdout)
 
-    def up(self, *words):
-        """Run `labvla up` in the background and wait until the stack is up."""
+    def up(self, *words, wait=True):
+        """Run `labvla up` in the background and, unless told otherwise, wait until it is up."""
         child = subprocess.Popen(
             [sys.executable, "-m", "labvla_bringup.cli", "up", *words],
             cwd=self.folder,
@@ -53,7 +53,8 @@ class Labvla:
             start_new_session=True,
         )
         self._background.append(child)
-        wait_for(lambda: (r := registry.current()) is not None and r.state == "up")
+        if wait:
+            wait_for(lambda: (r := registry.current()) is not None and r.state == "up")
         return child
 
     def end(self):

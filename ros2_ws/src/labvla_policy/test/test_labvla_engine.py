@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from labvla_policy.engines.base import EngineError, Question
-from labvla_policy.engines.labvla import LabvlaEngine
+from labvla_policy.engines.labvla.engine import LabvlaEngine
 from labvla_policy.engines.labvla.options import LabvlaOptions
 from labvla_policy.engines.registry import make_engine
 from labvla_policy.engines.spec import EngineSpec
