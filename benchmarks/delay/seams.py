@@ -1,4 +1,4 @@
-"""What happens where one plan takes over from another; docs/benchmarks.md states the definitions."""
+"""What happens where one plan takes over from another; docs/benchmarks.md has the definitions."""
 
 from __future__ import annotations
 
