@@ -25,6 +25,7 @@ COMMANDS = {
     "say": "give the policy an instruction",
     "record": "record episodes; repair recordings",
     "bench": "measure: control (model, node, data, sim are to come)",
+    "campaign": "inject faults into a cell and check what was promised",
     "demo": "bring a cell up, let it work, check what it did",
 }
 

@@ -51,7 +51,9 @@ ENGINE = Text("engine", "what answers observations")
 OPTIONS = Text("engine_options", "what the engine needs, as a JSON object", "{}")
 MODES = ("sync", "async", "ensemble", "rtc")
 SCHEDULING = Text("scheduling", "how predictions follow each other", "async", MODES)
-ROWS = Number("execute_rows", "rows of a prediction after which the next takes over", 15, 1, 1000)
+# Half a second between chunks, 15 rows at 30 Hz, would end every one of them in the controller's
+# blind limit: it has to begin to stop up to 0.4 s before it promises to stand.
+ROWS = Number("execute_rows", "rows of a prediction after which the next takes over", 8, 1, 1000)
 TIMEOUT = Number("engine_timeout", "s that the engine may take for an answer", 2.0, 0.05, 60.0)
 LOADING = Number("load_timeout", "s that the engine may take to load and warm up", 120.0, 1, 3600)
 
@@ -218,11 +220,13 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         return True, f"stopped{missing}; `labvla recover` makes the cell ready again"
 
     def _reset_stop(self) -> tuple[bool, str]:
-        if self._state != PolicyStatus.STOPPED:
-            return True, "there was no stop to clear"
+        # The controller may be stopped without this node: by somebody else, or before its restart.
+        # Then an instruction may still be set, which must not move the arm at once.
+        self._cycle.halt()
         missing = self._ask_controller("reset_stop")
         self._arbiter.reset_stop()
-        self._state = PolicyStatus.ACTIVE
+        if self._state == PolicyStatus.STOPPED:
+            self._state = PolicyStatus.ACTIVE
         return True, f"ready{missing}; the instruction has to be given again"
 
     def _on_instruction(

@@ -61,7 +61,7 @@ class _Watch:
 
 @dataclass
 class _Posture:
-    """Since when the joints have been measured at exactly the same place, and what they followed."""
+    """Since when the joints have been measured at exactly one place, and what they followed."""
 
     positions: Array
     since: int
