@@ -21,7 +21,7 @@ STANDING = 1e-3
 TOLERANCE = 1e-4
 
 # Control cycles in the coarse differences of the jerk: 10 ms at 1 kHz.
-_COARSE = 10
+COARSE = 10
 
 _LAGS = (-0.05, 0.6)
 
@@ -95,9 +95,9 @@ def _smoothness(stream: Stream, outcome: Outcome, rates: Derivatives) -> dict[st
         for pickup, end in zip(stream.pickups.tolist(), _seam_ends(stream), strict=True)
         if pickup * period > WARM_UP
     ]
-    coarse = _coarse_jerk(outcome.positions, stream.start, period)
+    coarse = coarse_jerk(outcome.positions, stream.start, period)
     peaks = np.array([jerk[seam].max() for seam in seams])
-    coarse_peaks = np.array([coarse[seam + _COARSE].max() for seam in seams])
+    coarse_peaks = np.array([coarse[seam + COARSE].max() for seam in seams])
     bends = np.array([acceleration[seam].max() for seam in seams])
     return {
         "jerk_peak": float(jerk[running].max()),
@@ -111,14 +111,14 @@ def _smoothness(stream: Stream, outcome: Outcome, rates: Derivatives) -> dict[st
     }
 
 
-def _coarse_jerk(positions: Floats, start: Floats, period: float) -> Floats:
+def coarse_jerk(positions: Floats, start: Floats, period: float) -> Floats:
     """Return the largest jerk of any joint in differences over 10 ms.
 
     It hardly depends on the control rate, unlike the jerk of a step in acceleration.
     """
-    padded = np.concatenate([np.tile(start, (3 * _COARSE, 1)), positions])
+    padded = np.concatenate([np.tile(start, (3 * COARSE, 1)), positions])
     for _ in range(3):
-        padded = (padded[_COARSE:] - padded[:-_COARSE]) / (_COARSE * period)
+        padded = (padded[COARSE:] - padded[:-COARSE]) / (COARSE * period)
     largest: Floats = np.abs(padded).max(axis=1)
     return largest
 

@@ -77,8 +77,3 @@ def condense(figures: Iterable[dict[str, float]]) -> dict[str, float]:
         return float(values.min() if name in _WORST_IS_SMALLEST else np.median(values))
 
     return {name: one(name) for name in collected[0]}
-
-
-def select(rows: Iterable[Row], **wanted: Any) -> list[Row]:
-    """Return the rows with these values."""
-    return [row for row in rows if all(row[name] == value for name, value in wanted.items())]

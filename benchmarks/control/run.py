@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.control import jtc_recordings, report
+from benchmarks.common import result as results
+from benchmarks.control import jtc_recordings
 from benchmarks.control.arm import load_arm
 from benchmarks.control.cost import measure_cost
 from benchmarks.control.grid import full_grid, quick_grid
@@ -27,17 +28,16 @@ def run(out: Path, quick: bool, tell: Callable[[str], None]) -> dict[str, Any]:
     cost = measure_cost(repeats=2 if quick else 7, cycles=20_000 if quick else 200_000)
     result = {
         "benchmark": "control",
-        "date": report.now(),
+        "date": results.now(),
         "quick": quick,
         "cell": CELL,
-        "machine": report.machine(),
-        "versions": report.versions(),
+        "machine": results.machine(),
+        "versions": results.versions("numpy", "ruckig", "matplotlib"),
         "jtc_model": jtc_recordings.deviations(),
         "cost": cost,
         "verdicts": verdicts(rows, cost),
         "rows": rows,
     }
-    out.mkdir(parents=True, exist_ok=True)
-    report.write_json(result, out / RESULT)
+    results.write_json(result, out / RESULT)
     plot_plane(rows, arm, out / PICTURE)
     return result

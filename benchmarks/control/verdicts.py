@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.control.rows import Row, select
+from benchmarks.common.result import select
+from benchmarks.control.rows import Row
 
 OURS = "labvla"
 CONTINUITY = ("jtc_continuity", "jtc_continuity_trimmed")

@@ -8,25 +8,20 @@ from __future__ import annotations
 
 import enum
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from labvla_bringup import resources
+from labvla_bringup.engines import EngineChoice, choose
+from labvla_policy.engines.base import EngineError
 from labvla_policy.runtime.cell import Cell
+from labvla_policy.runtime.scheduling.scheduler import Mode
 
 Parameter = bool | int | float | str
 Robot = Literal["sim", "hardware"]
 
 CHUNKS = "labvla/action_chunk"  # published as soon as the policy is active
 SIMULATED_ARMS = ("fr3",)
-
-# Engines that bench mode offers, each with what it needs.
-_OPTIONS: Mapping[str, Callable[[], dict[str, str]]] = {
-    "expert": dict,
-    "replay": lambda: {"recording": str(resources.config("replays/nod.csv"))},
-}
-ENGINES = tuple(_OPTIONS)
 
 
 class StackError(ValueError):
@@ -91,6 +86,8 @@ def describe(
     namespace: str = "",
     record: bool = True,
     recordings: str = "",
+    engine_options: Mapping[str, str] | None = None,
+    scheduling: Mode = "async",
 ) -> Stack:
     """Describe the processes of a cell; `recordings` is the recorder's folder, if not its own."""
     if robot == "hardware":
@@ -100,8 +97,10 @@ def describe(
     unknown = sorted({arm.kind for arm in cell.arms} - set(SIMULATED_ARMS))
     if unknown:
         raise StackError(f"{cell.name}: the arm {unknown[0]} cannot be simulated in this version")
-    if engine not in ENGINES:
-        raise StackError(f"engine: expected one of {', '.join(ENGINES)}, got {engine!r}")
+    try:
+        choice = choose(engine, engine_options or {})
+    except EngineError as error:
+        raise StackError(str(error)) from None
     if namespace and not namespace.startswith("/"):
         raise StackError(f"namespace: expected a name that begins with '/', got {namespace!r}")
     recorder = (_recorder(cell, recordings),) if record else ()
@@ -110,7 +109,7 @@ def describe(
         engine=engine,
         robot=robot,
         namespace=namespace,
-        processes=(_sim(cell), _policy(cell, engine), *recorder),
+        processes=(_sim(cell), _policy(cell, choice, scheduling), *recorder),
     )
 
 
@@ -124,15 +123,17 @@ def _sim(cell: Cell) -> Process:
     )
 
 
-def _policy(cell: Cell, engine: str) -> Process:
+def _policy(cell: Cell, engine: EngineChoice, scheduling: Mode) -> Process:
     return Process(
         name="policy",
         package="labvla_policy",
         executable="policy_node",
         parameters={
             "cell": cell.origin.file,
-            "engine": engine,
-            "engine_options": json.dumps(_OPTIONS[engine]()),
+            "engine": engine.kind,
+            "engine_options": json.dumps(dict(engine.options)),
+            **engine.parameters,
+            "scheduling": scheduling,
             "use_sim_time": True,
         },
         ready=Ready(publishers=(CHUNKS,), services=("labvla/set_instruction",)),

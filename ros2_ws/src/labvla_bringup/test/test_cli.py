@@ -13,7 +13,7 @@ from labvla_bringup.cli import planned
 DESIGNED = {
     "up", "down", "status", "stop", "recover", "doctor", "say", "correct", "protocol", "infer",
     "serve", "teleop", "record", "export", "replay", "data", "calibrate", "generate", "shot",
-    "train", "eval", "bench", "campaign", "monitor", "demo",
+    "train", "eval", "bench", "campaign", "monitor", "demo", "move",
 }  # fmt: skip
 
 
@@ -45,7 +45,16 @@ def test_what_is_not_there_yet_says_so(capsys, command):
 
 
 @pytest.mark.parametrize(
-    "words", [(), ("fly",), ("up",), ("up", "franka", "--engine", "magic"), ("say",)]
+    "words",
+    [
+        (),
+        ("fly",),
+        ("up",),
+        ("up", "franka", "--engine", "magic"),
+        ("say",),
+        ("move",),
+        ("move", "--joint", "a=b"),
+    ],
 )
 def test_wrong_use(capsys, words):
     code, output = run(capsys, *words)

@@ -2,58 +2,24 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from listening import MOVING, STANDING, Cell
 
 from labvla_bringup import leftovers, registry
+from labvla_bringup.action_call import follow
 from labvla_bringup.graph import Graph
-from labvla_msgs.msg import ActionChunk, ControllerState, PolicyStatus, SafetyEvent
-from labvla_msgs.srv import ResetScene, SetInstruction
+from labvla_msgs.action import MoveTo
+from labvla_msgs.msg import ControllerState, PolicyStatus, SafetyEvent
+from labvla_msgs.srv import InjectFault
 from labvla_policy.nodes import qos
-
-MOVING = 0.05  # rad/s
-STANDING = 1e-3
-
-
-class Cell:
-    """Listens to a running cell."""
-
-    def __init__(self, graph):
-        self.graph = graph
-        self.states = []
-        self.chunks = []
-        self.events = []
-        self.statuses = []
-        for kind, topic, found in (
-            (ControllerState, "labvla_controller/state", self.states),
-            (ActionChunk, "labvla/action_chunk", self.chunks),
-            (SafetyEvent, "labvla/events", self.events),
-            (PolicyStatus, "labvla/status", self.statuses),
-        ):
-            graph.node.create_subscription(kind, topic, found.append, qos.RELIABLE)
-
-    def speed(self):
-        return float(np.abs(self.states[-1].reference_velocities).max()) if self.states else 0.0
-
-    def until(self, condition, timeout=40.0):
-        assert self.graph.spin_until(condition, timeout), "waited in vain"
-
-    def put_up(self, task, seed):
-        def reset():
-            request = ResetScene.Request(task=task, seed=seed)
-            return self.graph.call(ResetScene, "sim/reset", request).accepted
-
-        self.until(lambda: self.speed() < STANDING and reset())
-
-    def say(self, text):
-        request = SetInstruction.Request(instruction=text)
-        return self.graph.call(SetInstruction, "labvla/set_instruction", request)
-
-    def move(self):
-        assert self.say("pick up the beaker").accepted
-        self.until(lambda: self.speed() > MOVING)
+from labvla_policy.runtime.cell import load_cell
+from labvla_policy.runtime.diagnosis import Level
 
 
 @pytest.fixture
@@ -141,6 +107,107 @@ def test_an_unknown_wish_is_an_event_and_no_motion(cell):
     assert "does not know 'make me a coffee'" in event.detail
     assert not cell.chunks
     assert cell.speed() < STANDING
+
+
+@pytest.fixture
+def home(cell):
+    return next(p.joints for p in load_cell("franka").arms[0].postures if p.name == "home")
+
+
+def distance(state, goal):
+    return float(np.abs(np.array(state.measured_positions) - goal).max())
+
+
+def test_postures_are_reached_and_the_policy_is_interrupted(cell, labvla, home):
+    cell.move()
+    code, found = labvla.json("move", "home", "--speed", "1")
+    assert (code, found["success"], found["reason"]) == (0, True, "")
+    cell.until(lambda: cell.speed() < STANDING)
+    assert distance(cell.states[-1], home) < 0.05
+    assert found["error"] < 0.05
+    moving = [s.reference_accelerations for s in cell.states]
+    assert np.abs(moving).max() <= 2.5 + 1e-6
+    # The policy has dropped its instruction and needs a new one.
+    cell.until(lambda: cell.statuses[-1].motion_owner == "none")
+    assert cell.statuses[-1].instruction == ""
+    assert cell.chunks[-1].policy == "move_to home"
+    assert labvla("move", "ready", "--speed", "1").returncode == 0
+    # With it the policy is asked again; whether it moves depends on what became of the beaker.
+    assert cell.say("pick up the beaker").accepted
+    cell.until(lambda: cell.chunks[-1].policy.startswith("expert"))
+
+
+def test_nobody_of_lower_priority_gets_in_between_and_ctrl_c_stops_on_the_way(cell, home):
+    command = [sys.executable, "-m", "labvla_bringup.cli", "move", "home", "--speed", "0.15"]
+    move = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        cell.until(lambda: cell.speed() > MOVING)
+        refused = cell.say("pick up the beaker")
+        assert (refused.accepted, refused.message) == (False, "move_to moves the arms")
+        assert cell.speed() > MOVING
+    finally:
+        move.send_signal(signal.SIGINT)
+        _, complaint = move.communicate(timeout=30)
+    assert move.returncode == 1
+    assert "canceled" in complaint
+    cell.until(lambda: cell.speed() < STANDING)
+    assert cell.states[-1].mode == ControllerState.HOLD
+    assert distance(cell.states[-1], home) > 0.1
+
+
+def move_to(cell, **goal):
+    return follow(cell.graph, MoveTo, "labvla/move_to", MoveTo.Goal(**goal), lambda _: None)
+
+
+def test_what_cannot_be_reached_is_refused_by_name_and_nothing_moves(cell):
+    cell.graph.spin_for(0.3)  # what was said before the scene was put up is heard by then
+    still = cell.states[-1].reference_positions
+    for goal, reason in (
+        ({"posture": "sleep"}, "posture_unknown"),
+        ({"joint_names": ["fr3_joint2"], "positions": [1.6]}, "keep_out"),
+        ({"joint_names": ["fr3_joint1"], "positions": [2.8]}, "position_limit"),
+        ({"posture": "home", "speed_scale": 2.0}, "speed_scale"),
+    ):
+        result = move_to(cell, **goal)
+        assert (result.success, result.reason) == (False, reason)
+        cell.until(lambda reason=reason: any(e.reason == reason for e in cell.events))
+    np.testing.assert_allclose(cell.states[-1].reference_positions, still, atol=1e-9)
+
+
+def test_a_stopped_cell_moves_nowhere(cell):
+    assert cell.graph.trigger("labvla/stop")[0]
+    assert move_to(cell, posture="home").reason == "stopped"
+
+
+def test_diagnostics_name_every_part_and_the_one_that_is_silent(cell):
+    told = {}
+
+    def hear(message):
+        told.update({status.name: status for status in message.status})
+
+    def level(part):
+        return int.from_bytes(told[f"policy: {part}"].level) if told else None
+
+    def spoil(kind):
+        request = InjectFault.Request(target="side", kind=kind)
+        assert cell.graph.call(InjectFault, "sim/fault", request).accepted
+
+    cell.graph.node.create_subscription(DiagnosticArray, "/diagnostics", hear, qos.RELIABLE)
+    cell.until(lambda: bool(told))
+    parts = {name.removeprefix("policy: ") for name in told}
+    assert parts == {
+        "camera front", "camera side", "camera wrist", "joint states", "gripper states arm_gripper",
+        "transport", "engine", "scheduling", "observation", "gate", "controller",
+    }  # fmt: skip
+    assert {status.hardware_id for status in told.values()} == {"franka"}
+    spoil("drop")
+    try:
+        cell.until(lambda: level("camera side") == Level.STALE)
+        assert "camera_stale" in told["policy: camera side"].message
+        assert level("camera front") != Level.STALE
+    finally:
+        spoil("clear")
+    cell.until(lambda: level("camera side") != Level.STALE)
 
 
 def engine_process():

@@ -19,7 +19,7 @@ from labvla_sim.tasks.variation import VariationName
 
 
 @dataclass(frozen=True)
-class TruthText:
+class SceneTruth:
     """The true state at a moment of an episode."""
 
     stamp: int  # ns
@@ -50,11 +50,11 @@ def to_text(stamp: int, episode: Episode, truth: Truth) -> str:
     return json.dumps(data)
 
 
-def from_text(text: str) -> TruthText:
+def from_text(text: str) -> SceneTruth:
     """Read what `to_text` has written."""
     data = json.loads(text)
     task, seed, variation = data["episode"]
-    return TruthText(data["stamp"], task, seed, variation, _truth(data))
+    return SceneTruth(data["stamp"], task, seed, variation, _truth(data))
 
 
 def _truth(data: dict[str, Any]) -> Truth:

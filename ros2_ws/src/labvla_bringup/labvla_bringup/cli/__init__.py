@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -23,11 +24,17 @@ COMMANDS = {
     "recover": "clear a stop and make the cell ready again",
     "doctor": "check this machine and a cell before anything moves",
     "say": "give the policy an instruction",
+    "move": "move to a posture of the cell, checked on the whole way",
     "record": "record episodes; repair recordings",
+    "data": "scan, clean, stats, validate, preflight: examine datasets before training",
+    "infer": "compute one chunk of actions from files",
     "bench": "measure: control (model, node, data, sim are to come)",
     "campaign": "inject faults into a cell and check what was promised",
     "demo": "bring a cell up, let it work, check what it did",
 }
+
+
+_NEGATIVE = re.compile(r"-\.?\d")
 
 
 def build_parser(wanted: str | None) -> argparse.ArgumentParser:
@@ -51,9 +58,20 @@ def _module(name: str) -> ModuleType:
     return import_module(f"labvla_bringup.cli.commands.{name}")
 
 
+def _with_negative_values(words: Sequence[str]) -> list[str]:
+    """Join `--state -0.1,0.2` to `--state=-0.1,0.2`, which argparse takes for two options."""
+    joined: list[str] = []
+    for word in words:
+        if _NEGATIVE.match(word) and joined and joined[-1].startswith("--"):
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
-    words = list(sys.argv[1:] if words is None else words)
+    words = _with_negative_values(sys.argv[1:] if words is None else words)
     set_defaults(os.environ)
     wanted = next((word for word in words if word in COMMANDS), None)
     arguments = build_parser(wanted).parse_args(words)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from labvla_bringup import registry
 from labvla_bringup.cli.errors import Refusal, UsageError
+from labvla_bringup.engines import ENGINES
 from labvla_bringup.graph import Graph, GraphError
 from labvla_policy.runtime.cell import Cell, CellError, load_cell
 
@@ -15,6 +17,39 @@ from labvla_policy.runtime.cell import Cell, CellError, load_cell
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add --json to a command that reports."""
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of the engine and what it is told."""
+    parser.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help="what answers")
+    parser.add_argument(
+        "--checkpoint", metavar="DIR", help="what the engine labvla runs: a folder, or a hub id"
+    )
+    parser.add_argument(
+        "--engine-option",
+        metavar="NAME=VALUE",
+        dest="engine_options",
+        action="append",
+        default=[],
+        help="something to tell the engine, e.g. uri=ws://127.0.0.1:8000 to remote; repeatable",
+    )
+
+
+def engine_options(arguments: argparse.Namespace) -> dict[str, str]:
+    """Return what the engine is told; the same name twice is wrong use."""
+    options: dict[str, str] = {}
+    if arguments.checkpoint is not None:
+        # The engine's process may have another working folder.
+        folder = Path(arguments.checkpoint).expanduser()
+        options["checkpoint"] = str(folder.resolve()) if folder.exists() else arguments.checkpoint
+    for word in arguments.engine_options:
+        name, equals, value = word.partition("=")
+        if not name or not equals:
+            raise UsageError(f"--engine-option: expected NAME=VALUE, got {word!r}")
+        if name in options:
+            raise UsageError(f"--engine-option: {name} is given twice")
+        options[name] = value
+    return options
 
 
 def cell_from(name: str) -> Cell:

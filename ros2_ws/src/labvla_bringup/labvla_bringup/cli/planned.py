@@ -10,12 +10,10 @@ from labvla_bringup.cli.errors import EnvironmentLack
 PLANNED = {
     "correct": "correct the running motion in words",
     "protocol": "parse, run or resume a written protocol",
-    "infer": "compute one chunk from files",
     "serve": "serve a checkpoint over the OpenPI protocol",
     "teleop": "move the arm by keyboard, gamepad or SpaceMouse",
     "export": "turn recordings into a LeRobot dataset",
     "replay": "drive the simulator from a recording and compare",
-    "data": "scan, clean, stats, validate, preflight or view a dataset",
     "calibrate": "calibrate a camera",
     "generate": "generate demonstrations in simulation",
     "shot": "take pictures of the simulated cell",

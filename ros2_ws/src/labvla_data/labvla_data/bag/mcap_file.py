@@ -24,12 +24,14 @@ from labvla_data.bag.mcap_summary import MAGIC, Summary, encode
 Compression = Literal["none", "lz4", "zstd"]
 COMPRESSIONS: tuple[Compression, ...] = get_args(Compression)
 Piece = bytes | bytearray | memoryview
+# The messages of a chunk by channel: log time and offset in the uncompressed chunk.
+Index = Mapping[int, Sequence[tuple[int, int]]]
 
 PROFILE = "ros2"
 LIBRARY = "labvla_data"
 MESSAGE_HEAD = struct.Struct("<BQHIQQ")  # opcode, length, channel, sequence, log and publish time
 _MESSAGE_FIELDS = 22  # bytes of a message record before its data
-_CHUNK_SIZES = struct.Struct("<QQQI")  # begin, end, uncompressed size, checksum
+CHUNK_SIZES = struct.Struct("<QQQI")  # begin, end, uncompressed size, checksum
 _INDEX_HEAD = struct.Struct("<BQHI")  # opcode, length, channel, bytes of entries
 _INDEX_ENTRY = struct.Struct("<QQ")  # log time, offset in the chunk
 _MOST_PIECES = 1000  # the kernel takes 1024 at once
@@ -121,19 +123,17 @@ class McapFile:
             checksum = zlib.crc32(piece, checksum)
         if self._compression != "none":
             pieces = [_COMPRESS[self._compression](b"".join(pieces))]
-        sizes = _CHUNK_SIZES.pack(self._begin, self._end, size, checksum)
+        sizes = CHUNK_SIZES.pack(self._begin, self._end, size, checksum)
         name = self._compression if self._compression != "none" else ""
         self._write_chunk(sizes, name, pieces, index, (self._begin, self._end, size))
         self._pieces, self._size, self._index = [], 0, defaultdict(list)
 
-    def copy_chunk(self, body: Piece, index: Mapping[int, Sequence[tuple[int, int]]]) -> None:
+    def copy_chunk(self, body: Piece, index: Index) -> None:
         """Write the body of a chunk record as it is, with an index of its messages."""
-        begin, end, size, _ = _CHUNK_SIZES.unpack_from(body)
-        at = _CHUNK_SIZES.size
-        (letters,) = struct.unpack_from("<I", body, at)
-        name = bytes(body[at + 4 : at + 4 + letters]).decode()
-        data = memoryview(body)[at + 4 + letters + 8 :]
-        self._write_chunk(bytes(body[: _CHUNK_SIZES.size]), name, [data], index, (begin, end, size))
+        begin, end, size, _ = CHUNK_SIZES.unpack_from(body)
+        name, data = chunk_data(body)
+        sizes = bytes(body[: CHUNK_SIZES.size])
+        self._write_chunk(sizes, name, [data], index, (begin, end, size))
 
     def add_metadata(self, name: str, values: Mapping[str, str]) -> None:
         """Write texts by name."""
@@ -157,7 +157,7 @@ class McapFile:
         sizes: bytes,
         compression: str,
         pieces: Sequence[Piece],
-        index: Mapping[int, Sequence[tuple[int, int]]],
+        index: Index,
         span: tuple[int, int, int],
     ) -> None:
         stored = sum(map(len, pieces))
@@ -169,7 +169,7 @@ class McapFile:
         offsets, records = {}, bytearray()
         for channel, entries in index.items():
             offsets[channel] = offset + len(records)
-            records += _message_index(channel, entries)
+            records += message_index(channel, entries)
         self._write([head, *pieces, records])
         begin, end, size = span
         self._summary.add_chunk(
@@ -193,7 +193,18 @@ class McapFile:
         self.whole += sum(map(len, pieces))
 
 
-def _message_index(channel: int, entries: Sequence[tuple[int, int]]) -> bytes:
+def chunk_data(body: Piece) -> tuple[str, memoryview]:
+    """Return how a chunk is compressed, and its compressed bytes."""
+    at = CHUNK_SIZES.size
+    (letters,) = struct.unpack_from("<I", body, at)
+    name = bytes(body[at + 4 : at + 4 + letters]).decode()
+    (stored,) = struct.unpack_from("<Q", body, at + 4 + letters)
+    begin = at + 4 + letters + 8
+    return name, memoryview(body)[begin : begin + stored]
+
+
+def message_index(channel: int, entries: Sequence[tuple[int, int]]) -> bytes:
+    """Return the record that says where a chunk has the messages of a channel."""
     size = len(entries) * _INDEX_ENTRY.size
     head = _INDEX_HEAD.pack(Opcode.MESSAGE_INDEX, 6 + size, channel, size)
     return head + b"".join(_INDEX_ENTRY.pack(*entry) for entry in entries)

@@ -10,7 +10,7 @@ from pathlib import Path
 from labvla_data.bag import metadata
 from labvla_data.bag.connection import Connection
 from labvla_data.bag.mcap_file import Compression, McapFile, Piece
-from labvla_data.files import replace_text, sync_folder
+from labvla_data.files import sync_folder
 
 
 class BagWriter:
@@ -29,10 +29,12 @@ class BagWriter:
         self.folder = folder
         self.path = folder / f"{folder.name}_0.mcap"
         self._custom = dict(custom or {})
-        self._connections: list[Connection] = []
-        self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        # Under its own name it is never seen unlocked, or a repair might take it for a broken one.
+        hidden = folder / f".{self.path.name}.new"
+        self._descriptor = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            hidden.rename(self.path)
             self._file = McapFile(self._descriptor, compression)
             self._write_metadata()
             sync_folder(folder.parent)
@@ -61,15 +63,9 @@ class BagWriter:
 
     def add_connection(self, connection: Connection) -> int:
         """Announce a topic; return the number that its messages carry."""
-        self._connections.append(connection)
+        offered = metadata.channel_metadata(connection.type_hash, connection.offered)
         return self._file.add_channel(
-            connection.topic,
-            connection.kind,
-            connection.definition,
-            {
-                "offered_qos_profiles": metadata.profiles_text(connection),
-                "topic_type_hash": connection.type_hash,
-            },
+            connection.topic, connection.kind, connection.definition, offered
         )
 
     def add(
@@ -105,13 +101,4 @@ class BagWriter:
         os.close(self._descriptor)
 
     def _write_metadata(self) -> None:
-        summary = self._file.summary
-        content = metadata.Content(
-            file=self.path.name,
-            connections=self._connections,
-            counts=[summary.counts[number + 1] for number in range(len(self._connections))],
-            begin=summary.begin,
-            end=summary.end,
-            custom=self._custom,
-        )
-        replace_text(self.folder / metadata.FILE, metadata.text_of(content))
+        metadata.content_of(self.path.name, self._file.summary, self._custom).save(self.folder)

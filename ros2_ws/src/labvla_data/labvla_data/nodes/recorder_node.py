@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent import futures
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -18,43 +19,34 @@ from rclpy.serialization import deserialize_message
 from rclpy.task import Future
 from rclpy.utilities import get_rmw_implementation_identifier
 
-from labvla_data.bag.mcap_file import COMPRESSIONS
+from labvla_data.nodes.recorder_parameters import (
+    CELL,
+    COMPRESSION,
+    DEFAULT_DIRECTORY,
+    DIRECTORY,
+    DIRECTORY_VARIABLE,
+    FLOOR,
+    IMAGE_SOURCE,
+    MEMORY,
+    PREROLL,
+)
 from labvla_data.nodes.taps import Taps
 from labvla_data.recording.disk import MEGABYTE
 from labvla_data.recording.episode_writer import Result
 from labvla_data.recording.incidents import Incident
 from labvla_data.recording.intake import Item
 from labvla_data.recording.ledger import Entry
+from labvla_data.recording.mending import bags_in, mend_all
 from labvla_data.recording.recorder import Recorder, RecorderSettings, Refused
 from labvla_data.recording.sidecar import Circumstances, Sidecar, Wish
-from labvla_data.recording.streams import IMAGES, PROTOCOL, STATUS, streams_of
+from labvla_data.recording.streams import PROTOCOL, STATUS, streams_of
 from labvla_msgs.msg import LossEntry, PolicyStatus, ProtocolStatus, RecorderStatus
 from labvla_msgs.srv import DiscardEpisode, FinishEpisode, StartEpisode
 from labvla_policy.nodes import qos, run
 from labvla_policy.nodes.events import Events
-from labvla_policy.nodes.parameters import Number, ParameterError, Text
+from labvla_policy.nodes.parameters import ParameterError
 from labvla_policy.nodes.stamps import to_stamp
 from labvla_policy.runtime.cell import CellError, load_cell
-
-DIRECTORY_VARIABLE = "LABVLA_RECORDINGS"
-DEFAULT_DIRECTORY = "out/recordings"
-
-CELL = Text("cell", "name or file of the cell that is recorded")
-DIRECTORY = Text(
-    "data_directory",
-    f"where episodes are kept; empty: ${DIRECTORY_VARIABLE}, or else {DEFAULT_DIRECTORY}",
-    "",
-)
-IMAGE_SOURCE = Text(
-    "images",
-    "cell: pictures as the policy sees them; jpeg: the cameras' compressed topics",
-    "cell",
-    IMAGES,
-)
-COMPRESSION = Text("compression", "of the chunks in the file", "none", COMPRESSIONS)
-PREROLL = Number("preroll", "s before the start that belong to an episode", 0.5, 0.0, 30.0)
-MEMORY = Number("memory", "MB that may wait for a slow disk", 256.0, 16.0, 16384.0)
-FLOOR = Number("disk_floor", "MB that must be free for an episode to begin", 1000.0, 20.0, 1e7)
 
 STATUS_PERIOD = 1.0  # s
 _OUTCOMES = {
@@ -75,7 +67,11 @@ class RecorderNode(Node):  # type: ignore[misc]  # rclpy has no types
     def __init__(self) -> None:
         super().__init__("recorder")
         self.cell = load_cell(CELL.read(self))
-        streams = streams_of(self.cell, IMAGE_SOURCE.read(self))  # type: ignore[arg-type]
+        images: Any = IMAGE_SOURCE.read(self)
+        streams = tuple(
+            replace(stream, topic=self.resolve_topic_name(stream.topic))
+            for stream in streams_of(self.cell, images)
+        )
         settings = RecorderSettings(
             directory=_directory(DIRECTORY.read(self)),
             memory=round(MEMORY.read(self) * MEGABYTE),
@@ -97,8 +93,8 @@ class RecorderNode(Node):  # type: ignore[misc]  # rclpy has no types
             use_global_arguments=False,
         )
         self._taps = Taps(self._tap_node, streams)
-        self._taps.watch(STATUS, self._on_status)
-        self._taps.watch(PROTOCOL, self._on_protocol)
+        self._taps.watch(self.resolve_topic_name(STATUS), self._on_status)
+        self._taps.watch(self.resolve_topic_name(PROTOCOL), self._on_protocol)
         self._recorder = Recorder(
             streams,
             settings,
@@ -118,6 +114,10 @@ class RecorderNode(Node):  # type: ignore[misc]  # rclpy has no types
         self.create_service(FinishEpisode, "labvla/finish_episode", self._on_finish)
         self.create_service(DiscardEpisode, "labvla/discard_episode", self._on_discard)
         self._taps.start(self._recorder.push)
+        interrupted = list(bags_in(settings.directory))
+        threading.Thread(
+            target=mend_all, args=(interrupted, self._tell), name="mending", daemon=True
+        ).start()
         self.get_logger().info(f"records {self.cell.name} into {settings.directory}")
 
     # Requests

@@ -18,8 +18,9 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 
-from labvla_data.bag.connection import Connection, Qos
+from labvla_data.bag.connection import Connection
 from labvla_data.bag.definitions import definition
+from labvla_data.bag.metadata import Qos
 from labvla_data.recording.audit import Audit
 from labvla_data.recording.intake import Item
 from labvla_data.recording.streams import Stream
@@ -52,7 +53,7 @@ class Taps:
     """Subscriptions to all streams of a recording."""
 
     def __init__(self, node: Node, streams: tuple[Stream, ...]) -> None:
-        """Take messages through a node that no executor spins."""
+        """Take messages through a node that no executor spins; topics have their full names."""
         self._node = node
         self._push: Callable[[list[Item]], None] = _unused
         self._taps = [_Tap(s, _type_of(s.kind), Audit(s.rate)) for s in streams]
@@ -142,17 +143,16 @@ class Taps:
     def _discover(self) -> None:
         """Subscribe to what is published, in the way in which it is offered."""
         for tap in self._taps:
-            topic = self._node.resolve_topic_name(tap.stream.topic)
-            publishers = self._node.get_publishers_info_by_topic(topic)
+            publishers = self._node.get_publishers_info_by_topic(tap.stream.topic)
             if not publishers:
                 continue
             offered = _common([info.qos_profile for info in publishers])
             if offered == tap.offered:
                 continue
             with self._lock:
-                self._subscribe(tap, topic, offered, str(publishers[0].topic_type_hash))
+                self._subscribe(tap, offered, str(publishers[0].topic_type_hash))
 
-    def _subscribe(self, tap: _Tap, topic: str, offered: Qos, type_hash: str) -> None:
+    def _subscribe(self, tap: _Tap, offered: Qos, type_hash: str) -> None:
         if tap.subscription is not None:
             self._node.destroy_subscription(tap.subscription)
         depth = DEPTH_OF_PICTURES if tap.stream.large else DEPTH
@@ -167,7 +167,7 @@ class Taps:
         )
         tap.offered = offered
         if tap.connection is None:
-            kind = tap.stream.kind
+            topic, kind = tap.stream.topic, tap.stream.kind
             tap.connection = Connection(topic, kind, definition(kind), type_hash, (offered,))
 
 

@@ -77,7 +77,7 @@ class EpisodeWriter(threading.Thread):
         self._compression = compression
         self._channels: dict[int, int] = {}
         self._unwritten = 0  # bytes in the chunk in progress
-        self._told: dict[int, int] = {}
+        self._told: dict[str, int] = {}
         self._end: End | None = None
         self._wake = threading.Event()
 
@@ -121,7 +121,9 @@ class EpisodeWriter(threading.Thread):
         self._disk.reserve()
         custom = {"labvla_episode": self._sidecar.episode_id}
         self._bag = BagWriter(self._folder, self._compression, custom)
-        self._sidecar = replace(self._sidecar, bag=self._bag.path.name)
+        self._sidecar = replace(
+            self._sidecar, bag=self._bag.path.name, ledger=as_json(self._ledger.now())
+        )
         self._sidecar.save(self._folder)
         if self._cell_file is not None:
             shutil.copyfile(self._cell_file, self._folder / sidecars.CELL_FILE)
@@ -182,15 +184,20 @@ class EpisodeWriter(threading.Thread):
         self._sidecar.save(self._folder)
 
     def _tell_losses(self) -> None:
-        for number, tally in enumerate(self._ledger.tallies):
-            lost = tally.transport + tally.source
-            if lost > self._told.get(number, 0):
-                self._tell(_messages_lost(tally.stream.topic, tally.transport, tally.source))
-            self._told[number] = lost
+        """Tell of a loss when it begins and whenever it has doubled."""
+        for tally in self._ledger.tallies:
+            topic, lost = tally.stream.topic, tally.transport + tally.source
+            if self._is_news(topic, lost):
+                self._tell(_messages_lost(topic, tally.transport, tally.source))
         dropped = sum(tally.dropped for tally in self._ledger.tallies)
-        if dropped > self._told.get(-1, 0):
+        if self._is_news("", dropped):
             self._tell(_writer_behind(dropped, self._intake.waiting))
-        self._told[-1] = dropped
+
+    def _is_news(self, what: str, lost: int) -> bool:
+        if not lost or lost < 2 * self._told.get(what, 0):
+            return False
+        self._told[what] = lost
+        return True
 
     def _close(self, incident: Incident | None) -> Result:
         if self._end is None:
@@ -198,6 +205,7 @@ class EpisodeWriter(threading.Thread):
             self._end = End(incident.reason, self._clock())
         self._intake.end()
         end = self._end
+        self._disk.release()
         if end.discard:
             self._bag.close()
             shutil.rmtree(self._folder)
@@ -212,7 +220,6 @@ class EpisodeWriter(threading.Thread):
 
     def _finish(self, end: End) -> Incident | None:
         """End file and sidecar; return what prevented it. What is left then can be repaired."""
-        self._disk.release()
         try:
             self._bag.cut()
             closed = as_json(self._ledger.closed(end.at))

@@ -21,7 +21,7 @@ _JOINT_STATE = "sensor_msgs/msg/JointState"
 class Stream:
     """A topic to record."""
 
-    topic: str  # relative to the namespace
+    topic: str
     kind: str
     rate: float | None = None  # Hz; None: it comes when there is something to tell
     required: bool = False  # an episode without it is worth nothing
@@ -29,7 +29,7 @@ class Stream:
 
 
 def streams_of(cell: Cell, images: Images = "cell") -> tuple[Stream, ...]:
-    """Return everything that an episode of this cell holds."""
+    """Return everything that an episode of this cell holds, relative to the stack's namespace."""
     controller = cell.controller.name
     streams = [
         *(stream for camera in cell.cameras for stream in _camera(camera, images)),

@@ -33,7 +33,10 @@ class Engine(Protocol):
         ...
 
     def infer(self, question: Question) -> Prediction:
-        """Predict. Runs in a process of its own, never in a ROS callback."""
+        """Predict, or raise Refused or EngineError.
+
+        Runs in a process of its own, never in a ROS callback.
+        """
         ...
 
     def close(self) -> None:

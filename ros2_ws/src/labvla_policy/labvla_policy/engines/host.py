@@ -24,7 +24,9 @@ from labvla_policy.engines.wire import (
     Wire,
     send_question,
     to_prediction,
+    to_refusal,
 )
+from labvla_policy.runtime.refusal import Refused
 from labvla_policy.runtime.types import Observation, Prediction
 
 
@@ -47,7 +49,11 @@ class EngineHost:
         self.policy = ""
 
     def start(self, timeout: float) -> None:
-        """Start the process and wait until the engine is loaded and warm."""
+        """Start the process and wait until the engine is loaded and warm.
+
+        Like every call here it raises an EngineFault where the process fails, and an EngineError or
+        Refused where the engine itself says why it cannot do what is asked.
+        """
         self.stop()
         ours, theirs = socket.socketpair()
         # Memory without a name: nothing is left in /dev/shm, however either process ends.
@@ -103,6 +109,9 @@ class EngineHost:
             raise EngineFault("engine_answer", f"not a message: {error}") from None
         if "error" in answer:
             raise EngineError(str(answer["error"]))
+        refusal = to_refusal(answer)
+        if refusal is not None:
+            raise Refused(refusal)
         return answer
 
     def _gone(self, cause: PeerGone) -> EngineFault:

@@ -12,11 +12,13 @@ import select
 import socket
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from labvla_policy.engines.base import Question
+from labvla_policy.runtime.refusal import Refusal
 from labvla_policy.runtime.types import CameraStamp, Observation, Prediction, Prefix
 
 Message = dict[str, Any]
@@ -185,6 +187,16 @@ def to_prediction(message: Message) -> Prediction:
         gripper_targets=message["arrays"]["grippers"],
         prefix_rows=message["prefix_rows"],
     )
+
+
+def send_refusal(wire: Wire, refusal: Refusal) -> None:
+    """Tell the node by name why there is no prediction."""
+    wire.send({"refusal": asdict(refusal)}, {})
+
+
+def to_refusal(message: Message) -> Refusal | None:
+    """Return the refusal in a message, if it is one."""
+    return Refusal(**message["refusal"]) if "refusal" in message else None
 
 
 def _of_rows(plan: Prefix | Prediction) -> tuple[Message, Arrays]:

@@ -14,7 +14,14 @@ import traceback
 from labvla_policy.engines.base import EngineError
 from labvla_policy.engines.registry import make_engine
 from labvla_policy.engines.spec import EngineSpec
-from labvla_policy.engines.wire import PeerGone, Wire, send_prediction, to_question
+from labvla_policy.engines.wire import (
+    PeerGone,
+    Wire,
+    send_prediction,
+    send_refusal,
+    to_question,
+)
+from labvla_policy.runtime.refusal import Refused
 
 _POLL = 0.5  # s
 _GRACE = 3.0  # s for an orderly end, which the closed connection brings about
@@ -44,6 +51,9 @@ def main() -> int:
     except EngineError as error:
         wire.send({"error": str(error)}, {})
         return 2
+    except Refused as refused:
+        send_refusal(wire, refused.refusal)
+        return 2
     wire.send({"policy": engine.policy}, {})
     while True:
         try:
@@ -60,6 +70,8 @@ def main() -> int:
                 send_prediction(wire, engine.infer(question))
         except EngineError as error:
             wire.send({"error": str(error)}, {})
+        except Refused as refused:
+            send_refusal(wire, refused.refusal)
         except Exception as error:  # an engine may raise anything: the node has to know, and go on
             traceback.print_exc()
             wire.send({"error": f"{type(error).__name__}: {error}"}, {})

@@ -9,6 +9,7 @@ import torch
 
 from labvla_policy.model.attention import Attention
 from labvla_policy.model.backbone.base import Backbone
+from labvla_policy.model.backbone.mini import MiniBackbone, mini_config
 from labvla_policy.model.config import ModelConfig
 from labvla_policy.model.errors import ConfigError
 from labvla_policy.model.pipeline.pixels import patch_plan
@@ -52,4 +53,8 @@ def _backbone(
             block_mask=config.pi05_block_attention_mask,
             table_dtype=table_dtype,
         )
-    raise ConfigError(f"vlm_config.json: model_type: expected qwen3_vl, got {kind!r}")
+    if kind == "labvla_mini":
+        return MiniBackbone(mini_config(vlm), config.image_resolution, table_dtype=table_dtype)
+    raise ConfigError(
+        f"vlm_config.json: model_type: expected qwen3_vl or labvla_mini, got {kind!r}"
+    )

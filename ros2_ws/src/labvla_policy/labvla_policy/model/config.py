@@ -7,11 +7,25 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from labvla_policy.model.errors import ConfigError
-from labvla_policy.model.expert import POSITIONS
 
 ActionMode = Literal["delta", "abs"]
 Phase = Literal["posttrain", "vlm_pretrain"]
 Dtype = Literal["bfloat16", "float16", "float32"]
+
+POSITIONS = 512  # rows of the expert's position table in the files
+
+# What config.json tells to training alone: read there, kept when a checkpoint is written again.
+TRAINING_KEYS = frozenset(
+    {
+        "compile_mode", "compile_model", "device", "discretize_state_in_vlm_pretrain",
+        "empty_cameras", "freeze_vision_encoder", "gc_dit", "gc_language_model",
+        "gc_visual_encoder", "gradient_checkpointing", "n_obs_steps", "normalization_mapping",
+        "optimizer_betas", "optimizer_dit_lr", "optimizer_eps", "optimizer_grad_clip_norm",
+        "optimizer_lr", "optimizer_vlm_lr", "optimizer_weight_decay",
+        "scheduler_allow_auto_scale", "scheduler_decay_lr", "scheduler_decay_steps",
+        "scheduler_warmup_steps", "train_expert_only", "train_vlm_only",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +49,8 @@ class ModelConfig:
     dit_cross_attention_dim: int | None = None
     dit_interleave_self_attention: bool = True
     dit_layerwise_vlm_features: bool = False
+    # Our own key: training gave leading rows clean, so that chunks continue them by themselves.
+    rtc_trained_prefix: bool = False
     pi05_block_attention_mask: bool = False
 
     training_phase: Phase = "posttrain"
@@ -129,12 +145,12 @@ def read_fields(kind: type, values: Mapping[str, Any], where: str) -> dict[str, 
 
 def _converted(value: Any, kind: Any) -> Any:
     options = get_args(kind)
+    if type(None) in options:
+        return None if value is None else _converted(value, options[0])
     if get_origin(kind) is Literal:
         if value in options:
             return value
         raise TypeError(f"one of {', '.join(options)}")
-    if type(None) in options:
-        return None if value is None else _converted(value, options[0])
     if get_origin(kind) is tuple:
         if isinstance(value, list):
             return tuple(_converted(item, options[0]) for item in value)

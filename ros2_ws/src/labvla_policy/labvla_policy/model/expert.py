@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from labvla_policy.model.attention import attend
-from labvla_policy.model.inputs import KeyValue
+from labvla_policy.model.config import POSITIONS
+from labvla_policy.model.inputs import KeyValue, Modulation
 
 SINUSOID_WIDTH = 256
-POSITIONS = 512  # rows of the position table in the files
 FEED_FORWARD_FACTOR = 4
 BLOCK_EPS = 1e-5
 OUTPUT_EPS = 1e-6
@@ -78,9 +78,9 @@ class AdaptiveNorm(nn.Module):
         self.width = width
         self.linear = nn.Linear(width, 2 * width)
 
-    def forward(self, hidden: Tensor, time: Tensor) -> Tensor:
-        """Normalise; `time` is the activated time embedding."""
-        scale, shift = self.linear(time)[:, None].chunk(2, dim=-1)
+    def forward(self, hidden: Tensor, modulation: Tensor) -> Tensor:
+        """Normalise; `modulation` is what `linear` makes of the activated time embedding."""
+        scale, shift = modulation.chunk(2, dim=-1)
         normed = functional.layer_norm(hidden, (self.width,), eps=BLOCK_EPS)
         return normed * (1 + scale) + shift
 
@@ -165,10 +165,10 @@ class Block(nn.Module):
         self.ff = FeedForward(width)
 
     def forward(
-        self, hidden: Tensor, time: Tensor, prefix: KeyValue | None, mask: Tensor | None
+        self, hidden: Tensor, modulation: Tensor, prefix: KeyValue | None, mask: Tensor | None
     ) -> Tensor:
         """Apply the block; `prefix` is given where the block looks at it."""
-        tokens = self.pos_embed(self.norm1(hidden, time))
+        tokens = self.pos_embed(self.norm1(hidden, modulation))
         if prefix is None:
             attended = self.attn1(tokens, self.attn1.keys_and_values(tokens), None)
         else:
@@ -211,8 +211,20 @@ class Expert(nn.Module):
         return sum(block.looks_at_prefix for block in self.transformer_blocks)
 
     def embed_time(self, time: Tensor) -> Tensor:
-        """Return batch x width; constant for a given time, so callers may keep it."""
+        """Return batch x width."""
         return self.timestep_encoder(time)
+
+    def modulation(self, time: Tensor) -> Modulation:
+        """Return what a time does to the norms: constant for a given time, so callers may keep it.
+
+        `time` is one for each of a batch, or one for each of its tokens (batch x tokens).
+        """
+        embedded = self.embed_time(time.flatten()).unflatten(0, time.shape)
+        activated = functional.silu(embedded if time.ndim == 2 else embedded[:, None])
+        return Modulation(
+            tuple(block.norm1.linear(activated) for block in self.transformer_blocks),
+            self.proj_out_1(activated),
+        )
 
     def keys_and_values(self, features: Sequence[Tensor]) -> tuple[KeyValue, ...]:
         """Project the prefix for every block that looks at it: constant over all steps of a chunk.
@@ -228,18 +240,19 @@ class Expert(nn.Module):
         )
 
     def forward(
-        self, suffix: Tensor, time: Tensor, prefix: Sequence[KeyValue], mask: Tensor
+        self, suffix: Tensor, modulation: Modulation, prefix: Sequence[KeyValue], mask: Tensor
     ) -> Tensor:
-        """Return batch x tokens x width from embedded tokens, embedded time and prefix."""
-        time = functional.silu(time)
-        for block, looked_at in self._with_prefix(prefix):
-            suffix = block(suffix, time, looked_at, mask[:, None, None])
+        """Return batch x tokens x width from embedded tokens, their time and the prefix."""
+        for block, norm, looked_at in self._with_prefix(modulation, prefix):
+            suffix = block(suffix, norm, looked_at, mask[:, None, None])
         # The opposite order of the blocks' norm: shift first, then scale.
-        shift, scale = self.proj_out_1(time)[:, None].chunk(2, dim=-1)
+        shift, scale = modulation.output.chunk(2, dim=-1)
         normed = functional.layer_norm(suffix, (self.width,), eps=OUTPUT_EPS)
         return normed * (1 + scale) + shift
 
-    def _with_prefix(self, prefix: Sequence[KeyValue]) -> Iterator[tuple[Block, KeyValue | None]]:
+    def _with_prefix(
+        self, modulation: Modulation, prefix: Sequence[KeyValue]
+    ) -> Iterator[tuple[Block, Tensor, KeyValue | None]]:
         remaining = iter(prefix)
-        for block in self.transformer_blocks:
-            yield block, next(remaining) if block.looks_at_prefix else None
+        for block, norm in zip(self.transformer_blocks, modulation.blocks, strict=True):
+            yield block, norm, next(remaining) if block.looks_at_prefix else None

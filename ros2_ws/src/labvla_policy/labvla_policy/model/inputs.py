@@ -26,6 +26,13 @@ class KeyValue(NamedTuple):
     value: Tensor
 
 
+class Modulation(NamedTuple):
+    """What a time does to the expert's norms: batch x (1 or tokens) x 2 width each."""
+
+    blocks: tuple[Tensor, ...]
+    output: Tensor
+
+
 @dataclass(frozen=True, eq=False)
 class Prefix:
     """What the expert sees of an observation."""

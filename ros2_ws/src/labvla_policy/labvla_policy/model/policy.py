@@ -17,7 +17,7 @@ from labvla_policy.model.config import ModelConfig
 from labvla_policy.model.errors import ConfigError
 from labvla_policy.model.expert import Expert
 from labvla_policy.model.flow import FlowDraw
-from labvla_policy.model.inputs import KeyValue, PolicyInputs, Prefix
+from labvla_policy.model.inputs import KeyValue, Modulation, PolicyInputs, Prefix
 from labvla_policy.model.ki import DiscreteActionHead, mean_over_tokens
 
 
@@ -136,14 +136,30 @@ class Policy(nn.Module):
         state: Tensor,
         prefix: Prefix,
         cross_kv: tuple[KeyValue, ...] | None = None,
+        modulation: Modulation | None = None,
     ) -> Tensor:
-        """Return the velocity at `chunk` (batch x rows x columns) and `time` (batch), in fp32."""
+        """Return the velocity at `chunk` (batch x rows x columns) and `time`, in fp32.
+
+        `time` is one for each chunk of the batch, or one for each of its rows. What depends on the
+        prefix or on the time alone may be kept from call to call and be handed in.
+        """
         if cross_kv is None:
             cross_kv = self.cross_kv(prefix)
+        if modulation is None:
+            modulation = self.modulation(time)
         suffix = self.embed_suffix(chunk, state)
-        expert = self.dit_action_head
-        hidden = expert(suffix, expert.embed_time(time), cross_kv, prefix.mask)
+        hidden = self.dit_action_head(suffix, modulation, cross_kv, prefix.mask)
         return self.action_out_proj(hidden[:, 1:]).float()
+
+    def modulation(self, time: Tensor) -> Modulation:
+        """Return what the time does to the expert's norms.
+
+        Where rows have times of their own, the state has that of the rows that are noisiest.
+        """
+        if time.ndim == 2:
+            time = torch.cat([time.amin(dim=1, keepdim=True), time], dim=1)
+        kept: Modulation = self.dit_action_head.modulation(time)
+        return kept
 
     def embed_suffix(self, chunk: Tensor, state: Tensor) -> Tensor:
         """Embed [state | chunk]."""

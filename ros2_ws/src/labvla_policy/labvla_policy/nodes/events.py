@@ -2,54 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from math import nan
-from typing import Protocol
-
 from rclpy.node import Node
 
 from labvla_msgs.msg import SafetyEvent
 from labvla_policy.nodes import qos
 from labvla_policy.nodes.stamps import to_stamp
+from labvla_policy.runtime.event_log import Cause, EventLog
 from labvla_policy.runtime.refusal import Refusal
-from labvla_policy.runtime.types import NANOSECONDS
-
-QUIET = NANOSECONDS  # the same reason about the same subject is told once in this time
-
-
-class Cause(Protocol):
-    """Why something happened: a Refusal, or what has the same fields."""
-
-    @property
-    def reason(self) -> str:
-        """Stable name."""
-
-    @property
-    def detail(self) -> str:
-        """What was expected, what came, what to do."""
-
-    @property
-    def subject(self) -> str:
-        """What is concerned."""
-
-    @property
-    def value(self) -> float:
-        """The offending figure."""
-
-    @property
-    def limit(self) -> float:
-        """The bound that it broke."""
 
 
 class Events:
-    """Publishes what was refused, limited or stopped, and counts all of it."""
+    """Publishes what was refused, limited or stopped, and keeps a log of all of it."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
         self._publisher = node.create_publisher(SafetyEvent, "labvla/events", qos.RELIABLE)
-        self._told: dict[tuple[str, str], int] = {}
-        self._held_back: Counter[tuple[str, str]] = Counter()
-        self.counts: Counter[str] = Counter()  # by source
+        self.log = EventLog()
 
     def refused(self, refusal: Refusal, t: int, sequence: int = 0) -> None:
         """Tell that something was refused."""
@@ -61,13 +29,9 @@ class Events:
 
     def tell(self, severity: int, source: str, cause: Cause, t: int, sequence: int) -> None:
         """Publish an event, unless the same was told just now."""
-        self.counts[source] += 1
-        key = (cause.reason, cause.subject)
-        if key in self._told and 0 <= t - self._told[key] < QUIET:
-            self._held_back[key] += 1
+        count = self.log.note(source, cause, t)
+        if count == 0:
             return
-        self._told[key] = t
-        count = 1 + self._held_back.pop(key, 0)
         self._node.get_logger().warning(f"{cause.reason} {cause.subject}: {cause.detail}")
         self._publisher.publish(
             SafetyEvent(
@@ -82,10 +46,4 @@ class Events:
                 sequence=sequence,
                 count=count,
             )
-        )
-
-    def engine_fault(self, reason: str, detail: str, t: int) -> None:
-        """Tell that the engine failed."""
-        self.tell(
-            SafetyEvent.REFUSED, "engine", Refusal(reason, detail, value=nan, limit=nan), t, 0
         )

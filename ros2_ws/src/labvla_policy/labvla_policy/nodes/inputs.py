@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -23,13 +25,15 @@ class Inputs:
     def __init__(self, node: Node, cell: Cell) -> None:
         self.states = state_rings(cell)
         self.cameras = camera_rings(cell)
-        self.corrupt = 0
+        self.corrupt: Counter[str] = Counter()  # messages that could not be read, by topic
+        self.pictures = threading.Event()  # one has come; whoever waits clears it
         for topic, ring in self.states.items():
-            self._subscribe(node, JointState, topic, ring, qos.JOINT_STATES)
+            push = self._into(topic, ring)
+            node.create_subscription(JointState, topic, push, qos.JOINT_STATES, raw=True)
         for camera in cell.policy_cameras:
             kind = CompressedImage if camera.encoding == "jpeg" else Image
-            ring = self.cameras[camera.name]
-            self._subscribe(node, kind, camera.topic, ring, qos.IMAGES)
+            push = self._into(camera.topic, self.cameras[camera.name], self.pictures)
+            node.create_subscription(kind, camera.topic, push, qos.IMAGES, raw=True)
 
     @property
     def clock_jumps(self) -> int:
@@ -37,16 +41,15 @@ class Inputs:
         rings = (*self.states.values(), *self.cameras.values())
         return sum(ring.counts.clock_jumps for ring in rings)
 
-    def _subscribe(
-        self, node: Node, kind: type, topic: str, ring: Ring[Any, Any], profile: Any
-    ) -> None:
-        node.create_subscription(kind, topic, self._into(ring), profile, raw=True)
-
-    def _into(self, ring: Ring[Any, Any]) -> Callable[[bytes], None]:
+    def _into(
+        self, topic: str, ring: Ring[Any, Any], arrived: threading.Event | None = None
+    ) -> Callable[[bytes], None]:
         def push(message: bytes) -> None:
             try:
                 ring.push(message, cdr.read_stamp(message), time.monotonic_ns())
             except Refused:
-                self.corrupt += 1
+                self.corrupt[topic] += 1
+            if arrived is not None:
+                arrived.set()
 
         return push

@@ -18,10 +18,10 @@ from labvla_policy.engines.host import EngineFault, EngineHost
 from labvla_policy.nodes.events import Events
 from labvla_policy.runtime.cycle import Chunk, Cycle, Turn
 from labvla_policy.runtime.latency import Latency
+from labvla_policy.runtime.refusal import Refusal, Refused
 from labvla_policy.runtime.types import Prediction
 
-POLL = 0.004  # s between two looks whether there is something to do
-RETRY = 0.05  # s after an observation was refused: one and a half frames
+LOOK = 0.02  # s between two looks for something to do while no picture comes
 RESTART_PAUSE = 1.0  # s before a failed engine is started again
 
 
@@ -32,14 +32,17 @@ class PolicyLoop(threading.Thread):
         self,
         cycle: Cycle,
         host: EngineHost,
+        pictures: threading.Event,
         events: Events,
         clock: Callable[[], int],
         publish: Callable[[Chunk], None],
         timeout: float,
         load_timeout: float,
     ) -> None:
+        """Prepare; `pictures` is set by whoever receives one."""
         super().__init__(name="policy", daemon=True)
         self._cycle, self._host, self._events = cycle, host, events
+        self._pictures = pictures
         self._clock, self._publish = clock, publish
         self._timeout, self._load_timeout = timeout, load_timeout
         self._ending = threading.Event()
@@ -55,6 +58,7 @@ class PolicyLoop(threading.Thread):
     def end(self) -> None:
         """End the thread and the engine."""
         self._ending.set()
+        self._pictures.set()
         self.join(timeout=5.0)
         self._host.stop()
 
@@ -70,10 +74,11 @@ class PolicyLoop(threading.Thread):
         while not self._ending.is_set():
             if not self.ready.is_set():
                 self._load()
-            elif not self._cycle.due(self._clock()):
-                self._ending.wait(POLL)
-            elif (turn := self._cycle.turn(self._clock())) is None:
-                self._ending.wait(RETRY)
+                continue
+            self._pictures.clear()
+            turn = self._cycle.turn(self._clock())
+            if turn is None:
+                self._pictures.wait(LOOK)
             else:
                 self._ask(turn)
 
@@ -81,22 +86,30 @@ class PolicyLoop(threading.Thread):
         try:
             self._host.start(self._load_timeout)
         except (EngineFault, EngineError) as error:
-            self.fault = str(error)
-            self._events.engine_fault("engine_not_ready", self.fault, self._clock())
-            self._ending.wait(RESTART_PAUSE)
+            self._not_ready(Refusal("engine_not_ready", str(error)))
+        except Refused as refused:
+            self._not_ready(refused.refusal)
         else:
             self.fault = ""
             self.ready.set()
+
+    def _not_ready(self, refusal: Refusal) -> None:
+        self.fault = refusal.detail
+        self._events.refused(refusal, self._clock())
+        self._ending.wait(RESTART_PAUSE)
 
     def _ask(self, turn: Turn) -> None:
         try:
             prediction = self._answer_of_engine(turn)
         except EngineFault as fault:
             self.ready.clear()
-            self._fail(turn, fault.reason, fault.detail)
+            self._fail(turn, Refusal(fault.reason, fault.detail))
             return
         except EngineError as error:
-            self._fail(turn, "engine_error", str(error))
+            self._fail(turn, Refusal("engine_error", str(error)))
+            return
+        except Refused as refused:
+            self._fail(turn, refused.refusal)
             return
         chunk = self._cycle.answer(turn, prediction, self._clock())
         if chunk is not None:
@@ -110,7 +123,7 @@ class PolicyLoop(threading.Thread):
         self.latency.add(time.monotonic() - begin)
         return prediction
 
-    def _fail(self, turn: Turn, reason: str, detail: str) -> None:
+    def _fail(self, turn: Turn, refusal: Refusal) -> None:
         t = self._clock()
         self._cycle.failed(turn, t)
-        self._events.engine_fault(reason, detail, t)
+        self._events.refused(refusal, t)

@@ -6,56 +6,47 @@ activating is refused until it is ready. Translation only; the work is done by P
 
 from __future__ import annotations
 
-import json
 import sys
 import threading
-import time
 
-import numpy as np
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
-from rclpy.publisher import Publisher
 from std_srvs.srv import Trigger
 
-from labvla_msgs.msg import (
-    ActionChunk,
-    CameraHealth,
-    CameraStamp,
-    ControllerState,
-    ObservationUsed,
-    PolicyStatus,
-)
+from labvla_msgs.msg import CameraHealth, PolicyStatus
 from labvla_msgs.srv import SetInstruction
 from labvla_policy.engines.host import EngineHost
 from labvla_policy.engines.spec import EngineSpec
 from labvla_policy.nodes import qos, run
+from labvla_policy.nodes.chunk_outlet import ChunkOutlet
+from labvla_policy.nodes.controller_link import ControllerLink
+from labvla_policy.nodes.diagnostics import Diagnostics
 from labvla_policy.nodes.events import Events
 from labvla_policy.nodes.inputs import Inputs
 from labvla_policy.nodes.loop import PolicyLoop
-from labvla_policy.nodes.parameters import Number, ParameterError, Text
-from labvla_policy.nodes.rates import Rate
-from labvla_policy.nodes.stamps import to_ns, to_stamp
+from labvla_policy.nodes.move_to_server import MoveToServer
+from labvla_policy.nodes.parameters import ParameterError
+from labvla_policy.nodes.policy_diagnostics import PolicyDiagnostics
+from labvla_policy.nodes.policy_parameters import (
+    CELL,
+    ENGINE,
+    LOADING,
+    OPTIONS,
+    ROWS,
+    SCHEDULING,
+    TIMEOUT,
+)
+from labvla_policy.nodes.stamps import to_stamp
 from labvla_policy.runtime.arbiter import Arbiter
 from labvla_policy.runtime.cell import Cell, CellError, load_cell
 from labvla_policy.runtime.cycle import Chunk, Cycle
 from labvla_policy.runtime.gate.gate import Gate
+from labvla_policy.runtime.gate.rules import Limits
 from labvla_policy.runtime.instruction import InstructionRefused, normalise
+from labvla_policy.runtime.mover.move_to import Mover
 from labvla_policy.runtime.observation.assembler import Assembler
-from labvla_policy.runtime.reference import Reference, ReferenceHistory
 from labvla_policy.runtime.refusal import Refusal
 from labvla_policy.runtime.scheduling.scheduler import Scheduler, SchedulerSettings
-from labvla_policy.runtime.types import NANOSECONDS
-
-CELL = Text("cell", "name or file of the cell that is driven")
-ENGINE = Text("engine", "what answers observations")
-OPTIONS = Text("engine_options", "what the engine needs, as a JSON object", "{}")
-MODES = ("sync", "async", "ensemble", "rtc")
-SCHEDULING = Text("scheduling", "how predictions follow each other", "async", MODES)
-# Half a second between chunks, 15 rows at 30 Hz, would end every one of them in the controller's
-# blind limit: it has to begin to stop up to 0.4 s before it promises to stand.
-ROWS = Number("execute_rows", "rows of a prediction after which the next takes over", 8, 1, 1000)
-TIMEOUT = Number("engine_timeout", "s that the engine may take for an answer", 2.0, 0.05, 60.0)
-LOADING = Number("load_timeout", "s that the engine may take to load and warm up", 120.0, 1, 3600)
 
 STATUS_PERIOD = 0.2  # s
 
@@ -66,30 +57,32 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
     def __init__(self) -> None:
         super().__init__("policy")
         self.cell: Cell = load_cell(CELL.read(self))
-        options = json.loads(OPTIONS.read(self))
         self._engine = ENGINE.read(self)
-        spec = EngineSpec(self._engine, self.cell.origin.file, options)
+        spec = EngineSpec(self._engine, self.cell.origin.file, OPTIONS.read(self))
         self._mode = SCHEDULING.read(self)
-        settings = SchedulerSettings(mode=self._mode, execute_rows=int(ROWS.read(self)))  # type: ignore[arg-type]
+        settings = SchedulerSettings(mode=self._mode, execute_rows=ROWS.read(self))  # type: ignore[arg-type]
         contract = self.cell.policy
 
         self._inputs = Inputs(self, self.cell)
         self._events = Events(self)
         self._arbiter = Arbiter()
-        self._references = ReferenceHistory()
+        self._controller = ControllerLink(self, self.cell)
+        self._outlet = ChunkOutlet(self, self.cell)
+        gate = Gate(self.cell)
         self._scheduler = Scheduler(settings, contract.row_rate, contract.row_offset)
         self._cycle = Cycle(
             cell=self.cell,
             assembler=Assembler(self.cell, self._inputs.states, self._inputs.cameras),
             scheduler=self._scheduler,
-            gate=Gate(self.cell),
+            gate=gate,
             arbiter=self._arbiter,
             reports=self._events,
-            references=self._references,
+            references=self._controller.references,
         )
         self._loop = PolicyLoop(
             cycle=self._cycle,
             host=EngineHost(spec),
+            pictures=self._inputs.pictures,
             events=self._events,
             clock=self.now,
             publish=self._publish_chunk,
@@ -99,28 +92,36 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         self._state = PolicyStatus.UNCONFIGURED
         self._lock = threading.Lock()
         self._ended = False
-        self._session = time.time_ns()
-        self._sequence = 0
-        self._chunk_rate = Rate()
         self._clock_jumps = 0
-        self._make_topics()
-        self._make_services()
-
-    def _make_topics(self) -> None:
-        # Made on activation: where nobody publishes chunks, nobody can be waiting for one.
-        self._chunks: Publisher | None = None
-        self._used: Publisher | None = None
-        self._statuses = self.create_publisher(PolicyStatus, "labvla/status", qos.RELIABLE)
-        self.create_subscription(
-            ControllerState,
-            f"{self.cell.controller.name}/state",
-            self._on_controller_state,
-            qos.RELIABLE,
+        self._move_to = MoveToServer(
+            self,
+            Mover(self.cell, gate),
+            Limits.of_cell(self.cell),
+            self._arbiter,
+            self._cycle,
+            self._controller.references,
+            self._outlet,
+            self._events,
+            self.now,
+            self._why_not_move,
         )
+        self._statuses = self.create_publisher(PolicyStatus, "labvla/status", qos.RELIABLE)
         # On a clock that always runs: a paused simulation is a state to be told, too.
         self.create_timer(
             STATUS_PERIOD, self._on_status_time, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
+        diagnostics = PolicyDiagnostics(
+            self.cell,
+            self._inputs,
+            self._loop,
+            self._cycle,
+            self._scheduler,
+            self._controller,
+            self._outlet,
+            self._events,
+        )
+        self._diagnostics = Diagnostics(self, self.cell.name, diagnostics.find)
+        self._make_services()
 
     def _make_services(self) -> None:
         self.create_service(
@@ -128,10 +129,6 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
             "labvla/set_instruction",
             self._on_instruction,
         )
-        self._controller = {
-            verb: self.create_client(Trigger, f"{self.cell.controller.name}/{verb}")
-            for verb in ("stop", "reset_stop", "pause", "resume")
-        }
         for name, action in (
             ("pause", self._pause),
             ("resume", self._resume),
@@ -160,8 +157,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         if not self._loop.ready.is_set():
             self.get_logger().error(f"not yet: {self._loop.fault or 'the engine is loading'}")
             return TransitionCallbackReturn.FAILURE
-        self._chunks = self.create_publisher(ActionChunk, "labvla/action_chunk", qos.RELIABLE)
-        self._used = self.create_publisher(ObservationUsed, "labvla/observation_used", qos.RELIABLE)
+        self._outlet.open()
         self._state = PolicyStatus.ACTIVE
         return super().on_activate(state)
 
@@ -169,9 +165,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         """Send nothing more."""
         self._cycle.halt()
         self._state = PolicyStatus.READY
-        for publisher in (self._chunks, self._used):
-            self.destroy_publisher(publisher)
-        self._chunks = self._used = None
+        self._outlet.close()
         return super().on_deactivate(state)
 
     def start_by_itself(self) -> None:
@@ -189,31 +183,24 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         self._publish_status()
         return response
 
-    def _ask_controller(self, verb: str) -> str:
-        client = self._controller[verb]
-        if not client.service_is_ready():
-            return f"; no controller offers {client.srv_name}"
-        client.call_async(Trigger.Request())
-        return ""
-
     def _pause(self) -> tuple[bool, str]:
         if self._state != PolicyStatus.ACTIVE:
             return False, "only an active policy can be paused"
         self._cycle.halt(keep_instruction=True)
         self._state = PolicyStatus.PAUSED
-        return True, f"paused{self._ask_controller('pause')}"
+        return True, f"paused{self._controller.ask('pause')}"
 
     def _resume(self) -> tuple[bool, str]:
         if self._state != PolicyStatus.PAUSED:
             return False, "the policy is not paused"
         self._state = PolicyStatus.ACTIVE
-        missing = self._ask_controller("resume")
+        missing = self._controller.ask("resume")
         if self._cycle.instruction:
             self._cycle.begin(self._cycle.instruction, self.now())
         return True, f"resumed{missing}"
 
     def _stop(self) -> tuple[bool, str]:
-        missing = self._ask_controller("stop")
+        missing = self._controller.ask("stop")
         self._arbiter.stop()
         self._cycle.halt()
         self._state = PolicyStatus.STOPPED
@@ -223,7 +210,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         # The controller may be stopped without this node: by somebody else, or before its restart.
         # Then an instruction may still be set, which must not move the arm at once.
         self._cycle.halt()
-        missing = self._ask_controller("reset_stop")
+        missing = self._controller.ask("reset_stop")
         self._arbiter.reset_stop()
         if self._state == PolicyStatus.STOPPED:
             self._state = PolicyStatus.ACTIVE
@@ -261,61 +248,18 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         """Return the time of the stamps in ns."""
         return int(self.get_clock().now().nanoseconds)
 
-    def _on_controller_state(self, message: ControllerState) -> None:
-        order = [message.joint_names.index(joint) for joint in self.cell.joints]
-        self._references.add(
-            Reference(
-                to_ns(message.stamp),
-                np.asarray(message.reference_positions)[order],
-                np.asarray(message.reference_velocities)[order],
-                round(message.plan_remaining * NANOSECONDS),
-            )
-        )
+    def _why_not_move(self) -> Refusal | None:
+        """Return why nobody may move the arms at the moment."""
+        if self._state == PolicyStatus.STOPPED:
+            return Refusal("stopped", "the cell is stopped: `labvla recover` first")
+        if self._state == PolicyStatus.PAUSED:
+            return Refusal("controller_paused", "the cell is paused: resume first")
+        if self._state != PolicyStatus.ACTIVE:
+            return Refusal("not_active", self._loop.fault or "the engine is loading")
+        return None
 
     def _publish_chunk(self, chunk: Chunk) -> None:
-        if self._chunks is None or self._used is None:
-            return  # deactivated while the engine worked
-        plan, observation = chunk.plan, chunk.observation
-        self._sequence += 1
-        stamps = [
-            CameraStamp(camera=frame.camera, stamp=to_stamp(frame.stamp))
-            for frame in observation.camera_stamps
-        ]
-        self._chunks.publish(
-            ActionChunk(
-                observation_stamp=to_stamp(observation.stamp),
-                camera_stamps=stamps,
-                plan_start=to_stamp(plan.plan_start),
-                dt=plan.dt,
-                session=self._session,
-                sequence=self._sequence,
-                rows=plan.rows,
-                joint_names=plan.joint_names,
-                joint_targets=plan.joint_targets.ravel(),
-                gripper_names=plan.gripper_names,
-                gripper_targets=plan.gripper_targets.ravel(),
-                committed_prefix=plan.prefix_rows,
-                inference_latency=chunk.latency,
-                policy=self._loop.policy,
-                instruction=observation.instruction,
-                contract_hash=self.cell.contract_hash,
-            )
-        )
-        self._used.publish(
-            ObservationUsed(
-                session=self._session,
-                sequence=self._sequence,
-                state_stamp=to_stamp(observation.stamp),
-                camera_stamps=stamps,
-                skew=observation.skew * 1e-9,
-                age=observation.age * 1e-9,
-                joint_names=observation.joint_names,
-                joint_positions=observation.positions,
-                instruction=observation.instruction,
-                hash=np.frombuffer(observation.hash, np.uint8),
-            )
-        )
-        self._chunk_rate.count(time.monotonic())
+        self._outlet.send_answer(chunk, self._loop.policy)
 
     def _on_status_time(self) -> None:
         jumps = self._inputs.clock_jumps
@@ -326,7 +270,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         self._publish_status()
 
     def _publish_status(self) -> None:
-        loop, cycle, now, t = self._loop, self._cycle, time.monotonic(), self.now()
+        loop, cycle, t = self._loop, self._cycle, self.now()
         state = self._state
         if state == PolicyStatus.ACTIVE and not loop.ready.is_set():
             state = PolicyStatus.FAULT
@@ -345,30 +289,27 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
                 instruction=cycle.instruction,
                 motion_owner=owner.label if owner else "none",
                 scheduling=self._scheduler.mode,
-                chunk_rate=self._chunk_rate.per_second(now),
+                chunk_rate=self._outlet.rate,
                 latency_p50=loop.latency.quantile(0.5),
                 latency_p99=loop.latency.quantile(0.99),
                 delay_rows=self._scheduler.delay_rows,
                 skew=last.skew * 1e-9 if last else float("nan"),
                 observation_age=last.age * 1e-9 if last else float("nan"),
-                joint_state_rate=self._stream_rate(self.cell.joint_states.topic, t),
+                joint_state_rate=self._inputs.states[self.cell.joint_states.topic].rate(t),
                 cameras=[self._health(camera.name, t) for camera in self.cell.policy_cameras],
-                chunks_published=self._sequence,
+                chunks_published=self._outlet.sent,
                 observations_refused=cycle.observations_refused,
                 predictions_refused=cycle.predictions_refused,
-                events=sum(self._events.counts.values()),
+                events=self._events.log.total,
             )
         )
-
-    def _stream_rate(self, topic: str, t: int) -> float:
-        return _rate([sample.stamp for sample in self._inputs.states[topic].samples], t)
 
     def _health(self, camera: str, t: int) -> CameraHealth:
         ring = self._inputs.cameras[camera]
         counts, newest = ring.counts, ring.newest
         return CameraHealth(
             camera=camera,
-            rate=_rate([sample.stamp for sample in ring.samples], t),
+            rate=ring.rate(t),
             age=(t - newest.stamp) * 1e-9 if newest else float("nan"),
             received=counts.received,
             lost=counts.lost,
@@ -379,14 +320,8 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         """End the loop and the engine."""
         self._ended = True
         self._loop.ready.set()  # whoever waits for it need not any more
+        self._move_to.end()
         self._loop.end()
-
-
-def _rate(stamps: list[int], t: int) -> float:
-    """Return the rate of what a ring holds; 0 when its newest is old."""
-    if len(stamps) < 2 or t - stamps[-1] > NANOSECONDS:
-        return 0.0
-    return (len(stamps) - 1) * NANOSECONDS / (stamps[-1] - stamps[0])
 
 
 def main() -> int:

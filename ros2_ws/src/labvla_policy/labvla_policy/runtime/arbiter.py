@@ -1,6 +1,6 @@
 """The motion arbiter: at every moment at most one source of plans moves the arms.
 
-A state machine without threads and clocks; every call says what time it is (ns).
+A state machine without a clock; every call says what time it is (ns), and may come from any thread.
 
 Whoever wants to move asks for a lease and shows it with every plan. A higher priority takes over at
 once. What the former owner still has under way is turned away by its lease, and what the new owner
@@ -10,6 +10,7 @@ left. The gate then sees to it that the plan begins at the commanded state.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -65,6 +66,7 @@ class Arbiter:
         self._alive = 0  # when the owner last showed its lease
         self._numbers = 0
         self._stopped = False
+        self._lock = threading.Lock()
 
     @property
     def stopped(self) -> bool:
@@ -73,62 +75,69 @@ class Arbiter:
 
     def owner(self, t: int) -> Owner | None:
         """Return who owns the motion; None after a time-out too."""
-        lease = self._current(t)
-        return lease.owner if lease else None
+        with self._lock:
+            lease = self._current(t)
+            return lease.owner if lease else None
 
     def request(self, owner: Owner, t: int) -> Lease | Refusal:
         """Take over the motion, or learn why not. A new lease replaces the owner's old one."""
-        if self._stopped:
-            return Refusal("stopped", "the cell is stopped: reset the stop first", owner.label)
-        current = self._current(t)
-        if current is not None and current.owner > owner:
-            return Refusal(
-                "motion_owned", f"{current.owner.label} moves the arms", current.owner.label
-            )
-        self._numbers += 1
-        self._lease = Lease(owner, self._numbers, t)
-        self._alive = t
-        return self._lease
+        with self._lock:
+            if self._stopped:
+                return Refusal("stopped", "the cell is stopped: reset the stop first", owner.label)
+            current = self._current(t)
+            if current is not None and current.owner > owner:
+                return Refusal(
+                    "motion_owned", f"{current.owner.label} moves the arms", current.owner.label
+                )
+            self._numbers += 1
+            self._lease = Lease(owner, self._numbers, t)
+            self._alive = t
+            return self._lease
 
     def admit(self, lease: Lease, made_from: int, t: int) -> Refusal | None:
         """Judge a plan that was made from the state at `made_from`; None lets it through."""
-        if self._stopped:
-            return Refusal("stopped", "the cell is stopped: reset the stop first")
-        current = self._current(t)
-        if current is None or current != lease:
-            holder = current.owner.label if current else "nobody"
-            return Refusal(
-                "not_owner", f"{holder} owns the motion, not {lease.owner.label}", holder
-            )
-        if made_from < lease.granted:
-            return Refusal(
-                "plan_before_handover",
-                f"made {(lease.granted - made_from) / NANOSECONDS:.3f} s before the hand-over",
-                lease.owner.label,
-            )
-        self._alive = t
-        return None
+        with self._lock:
+            if self._stopped:
+                return Refusal("stopped", "the cell is stopped: reset the stop first")
+            current = self._current(t)
+            if current is None or current != lease:
+                holder = current.owner.label if current else "nobody"
+                return Refusal(
+                    "not_owner", f"{holder} owns the motion, not {lease.owner.label}", holder
+                )
+            if made_from < lease.granted:
+                return Refusal(
+                    "plan_before_handover",
+                    f"made {(lease.granted - made_from) / NANOSECONDS:.3f} s before the hand-over",
+                    lease.owner.label,
+                )
+            self._alive = t
+            return None
 
     def keep(self, lease: Lease, t: int) -> bool:
         """Stay the owner without sending a plan; False if the lease is lost already."""
-        if self._stopped or self._current(t) != lease:
-            return False
-        self._alive = t
-        return True
+        with self._lock:
+            if self._stopped or self._current(t) != lease:
+                return False
+            self._alive = t
+            return True
 
     def release(self, lease: Lease) -> None:
         """Give the motion back; a lease that was taken away already is ignored."""
-        if self._lease == lease:
-            self._lease = None
+        with self._lock:
+            if self._lease == lease:
+                self._lease = None
 
     def stop(self) -> None:
         """Take every lease away and hand out none until the stop is reset."""
-        self._lease = None
-        self._stopped = True
+        with self._lock:
+            self._lease = None
+            self._stopped = True
 
     def reset_stop(self) -> None:
         """Allow motion again; whoever wants to move has to ask."""
-        self._stopped = False
+        with self._lock:
+            self._stopped = False
 
     def _current(self, t: int) -> Lease | None:
         lease = self._lease

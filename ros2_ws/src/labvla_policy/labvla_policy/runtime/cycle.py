@@ -1,14 +1,12 @@
 """From the rings to a checked plan, one question at a time.
 
-Joins assembler, scheduler, gate and arbiter. It has neither threads nor a clock of its own: the
-node runs it on a thread beside ROS, the simulation in simulated time, and both execute the same
-plans.
+Joins assembler, scheduler, gate and arbiter, without threads and clocks of its own: the node runs
+it on a thread beside ROS, the simulation in simulated time, and both execute the same plans.
 
-    due(t)                    is it time for a question?
-    turn(t)                   what the engine is asked now
-    answer(turn, ...)         the plan to publish, if everybody agrees
-    failed(turn, ...)         the engine has no answer
-    begin(...), halt()        an instruction, or none; from any thread
+    turn(t)               what the engine is asked, if anything; call it when a picture comes
+    answer(turn, ...)     the plan to publish, if everybody agrees
+    failed(turn, ...)     the engine has no answer
+    begin(...), halt()    an instruction, or none; from any thread
 """
 
 from __future__ import annotations
@@ -25,10 +23,14 @@ from labvla_policy.runtime.cell import Cell
 from labvla_policy.runtime.gate.gate import Gate
 from labvla_policy.runtime.gate.rules import Situation
 from labvla_policy.runtime.observation.assembler import Assembler
-from labvla_policy.runtime.reference import ReferenceHistory
+from labvla_policy.runtime.reference import Reference, ReferenceHistory
 from labvla_policy.runtime.refusal import Refusal, Refused
 from labvla_policy.runtime.scheduling.scheduler import Dropped, Scheduler, Ticket
-from labvla_policy.runtime.types import Observation, Prediction
+from labvla_policy.runtime.types import NANOSECONDS, Observation, Prediction
+
+# The controller tells its state at 50 Hz: what it said until then is not yet about the newest plan.
+TAKEN_OVER = 30 * NANOSECONDS // 1000
+RETRY = NANOSECONDS // 20  # after an observation was refused: one and a half frames
 
 
 class Reports(Protocol):
@@ -84,6 +86,11 @@ class Cycle:
         self._lease: Lease | None = None
         self._begun = False
         self._previous: Prediction | None = None
+        self._published = 0  # when
+        self._not_before = 0
+        self._waiting_since: int | None = None  # for pictures, since a question is due
+        rates = [camera.rate for camera in cell.policy_cameras]
+        self._patience = round(NANOSECONDS / min(rates)) if rates else 0
         self.last: Observation | None = None
         self.observations_refused = 0
         self.predictions_refused = 0
@@ -114,20 +121,21 @@ class Cycle:
             if not keep_instruction:
                 self._instruction = ""
 
-    def due(self, t: int) -> bool:
-        """Whether it is time for a question."""
-        with self._lock:
-            reference = self._references.newest(t)
-            return self._scheduler.ask(t, reference.remaining if reference else None)
-
     def turn(self, t: int) -> Turn | None:
-        """Return what to ask now; None when there is no good or no new observation."""
+        """Return what to ask now; None when it is not time, or there is no good or new observation.
+
+        Pictures of several cameras come one after another: a question waits for the last of them,
+        for a frame's time at most.
+        """
+        if not self._due(t) or not self._complete(t):
+            return None
         try:
             observation = self._assembler.assemble(
                 t, self._instruction, self._references.positions_at
             )
         except Refused as refused:
             self.observations_refused += 1
+            self._not_before = t + RETRY
             self._reports.refused(refused.refusal, t)
             return None
         if self.last is not None and observation.stamp == self.last.stamp:
@@ -136,7 +144,10 @@ class Cycle:
             lease = self._own_motion(t)
             if lease is None or observation.stamp < lease.granted:
                 return None  # not ours, or the state before it became ours
-            ticket = self._scheduler.sent(observation.stamp, t, self._references.recent(t))
+            told = self._told(t)
+            at_rest = told is not None and told.at_rest
+            executed = self._references.recent(t)
+            ticket = self._scheduler.sent(observation.stamp, t, executed, at_rest)
             begins = not self._begun
         self.last = observation
         return Turn(Question(observation, ticket.prefix), ticket, lease, begins)
@@ -166,7 +177,7 @@ class Cycle:
         if verdict.refusal is not None:
             self._reports.limited(verdict.refusal, t)
         # Only what was executed: asked twice from one posture, a planner may say the same twice.
-        self._previous = outcome.plan
+        self._previous, self._published = outcome.plan, t
         latency = (t - observation.stamp) * 1e-9
         return Chunk(verdict.plan, observation, latency)
 
@@ -176,6 +187,27 @@ class Cycle:
         with self._lock:
             self._begun = False
             self._scheduler.failed(turn.ticket, t)
+
+    def _due(self, t: int) -> bool:
+        with self._lock:
+            told = self._told(t)
+            due = self._scheduler.ask(t, told.remaining if told else None)
+        if not due:
+            self._waiting_since = None
+        return due and not 0 < self._not_before - t <= RETRY
+
+    def _complete(self, t: int) -> bool:
+        if self._waiting_since is None:
+            self._waiting_since = t
+        waited = t - self._waiting_since
+        return not 0 <= waited < self._patience or self._assembler.uses_newest(t)
+
+    def _told(self, t: int) -> Reference | None:
+        """Return what the controller says, once it can have heard of the newest plan."""
+        reference = self._references.newest(t)
+        if reference is None or reference.stamp < self._published + TAKEN_OVER:
+            return None
+        return reference
 
     def _own_motion(self, t: int) -> Lease | None:
         """Return the lease, asking again where it ran out during a pause of good observations."""

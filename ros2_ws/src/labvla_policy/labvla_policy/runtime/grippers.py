@@ -45,10 +45,16 @@ def opening_of_joint(gripper: Gripper, joint: float, subject: str) -> float:
     return float(np.clip(fraction, 0.0, 1.0)) * gripper.stroke
 
 
-def column_of_opening(gripper: Gripper, opening: float) -> float:
-    """Return the value of the policy's column for an opening (m)."""
+def joint_of_opening(gripper: Gripper, opening: float) -> float:
+    """Return the driver's joint value that stands for an opening (m), clipped to its range."""
+    fraction = float(np.clip(opening / gripper.stroke, 0.0, 1.0))
+    return gripper.closed + (gripper.open - gripper.closed) * fraction
+
+
+def column_of_opening(gripper: Gripper, opening: Array | float) -> Array:
+    """Return the policy's column for one opening (m) or many."""
     to_column, _ = _UNITS[gripper.policy_unit]
-    return float(to_column(np.asarray(opening), gripper.stroke))
+    return to_column(np.asarray(opening, dtype=np.float64), gripper.stroke)
 
 
 def openings_of_column(gripper: Gripper, column: Array, subject: str) -> Array:

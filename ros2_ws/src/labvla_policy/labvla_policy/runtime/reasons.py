@@ -141,6 +141,14 @@ REASONS: dict[str, Reason] = {
                 "the engine's process answered something that is no prediction",
                 "an engine that does not keep to the interface",
             ),
+            "checkpoint_contract": (
+                "the checkpoint is not one for this cell",
+                "use a checkpoint for this cell, or correct what the cell's `policy` says",
+            ),
+            "prompt_too_long": (
+                "an instruction of more tokens than the policy reads",
+                "say it in fewer words, or let the engine cut it (`cut_prompts=on`)",
+            ),
             "error_reply": (
                 "the server answered with an error instead of rows",
                 "read the server's log; an overload passes by itself",
@@ -148,6 +156,42 @@ REASONS: dict[str, Reason] = {
             "reply_incomplete": (
                 "an answer without rows",
                 "the server speaks another dialect of the protocol",
+            ),
+            "server_unreachable": (
+                "the policy server cannot be reached",
+                "start it; compare the address; the engine tries again by itself",
+            ),
+            "server_refused": (
+                "the policy server does not let this client in",
+                "check token and certificate; the server may have too many clients",
+            ),
+            "server_contract": (
+                "the server's policy is not one for this cell",
+                "serve a checkpoint for this cell, or correct what the cell's `policy` says",
+            ),
+            "server_timeout": (
+                "no answer from the server within the engine's deadline",
+                "a faster server or network, or a longer `deadline`",
+            ),
+            "connection_lost": (
+                "the connection to the server broke before its answer was complete",
+                "read the server's log; the engine connects again by itself",
+            ),
+            "reply_malformed": (
+                "an answer that cannot be decoded",
+                "the server speaks another protocol, or something in between spoils it",
+            ),
+            "reply_unrequested": (
+                "an answer to another question, or to none",
+                "one robot a connection: something in between mixes them up",
+            ),
+            "reply_rows": (
+                "another number of rows than the server has announced",
+                "a broken server",
+            ),
+            "reply_zeros": (
+                "an answer in which every number is zero",
+                "the server hides an error behind zeros: read its log, compare camera names",
             ),
             "prediction_shape": ("an answer that is not rows x columns", "as above"),
             "prediction_width": (
@@ -281,9 +325,59 @@ REASONS: dict[str, Reason] = {
             "joint_unknown": ("a joint that the cell does not have", "use the cell's joint names"),
             "goal_not_finite": ("a goal position is not a number", "give finite positions"),
             "speed_scale": ("a speed scale outside of 0 to 1", "give one above 0, at most 1"),
+            "goal_shape": (
+                "neither a posture nor joints with one position each, or both",
+                "give either `posture`, or `joint_names` and as many `positions`",
+            ),
             "not_at_rest": (
                 "the arm moves: a posture is reached from rest",
                 "wait until it stands still",
+            ),
+            "not_active": (
+                "the policy node is not active, so nobody may move the arms",
+                "wait until the engine is loaded, or activate the node",
+            ),
+            "controller_silent": (
+                "no recent state of the controller",
+                "start the controller; compare its name with the cell",
+            ),
+            "controller_paused": ("the controller is paused", "call `labvla/resume`"),
+            "controller_fault": (
+                "the controller has lost a precondition",
+                "its state's `stop_reason` says which",
+            ),
+            "not_reached": (
+                "the motion is over, and the arms are not where it leads",
+                "look for what holds them; ask again",
+            ),
+        },
+    ),
+    **_group(
+        "gripper",
+        {
+            "gripper_missing": (
+                "nobody offers the gripper's interface",
+                "start its driver; compare the cell's `action` and `interface` with it",
+            ),
+            "gripper_refused": (
+                "the gripper's driver rejected a goal",
+                "read the driver's log; a Franka hand needs homing once",
+            ),
+            "gripper_silent": (
+                "the gripper's driver did not answer a goal",
+                "restart the driver",
+            ),
+            "gripper_failed": (
+                "the driver gave a goal up, and the fingers are not where it leads",
+                "look at the fingers; home the hand, or restart the driver",
+            ),
+            "gripper_hung": (
+                "a goal has neither ended nor brought the fingers where it leads",
+                "the fingers were told to stop; restart the driver if it comes back",
+            ),
+            "gripper_setpoint": (
+                "set-points name a gripper that the cell does not have",
+                "controller and bridge must run with the same cell",
             ),
         },
     ),

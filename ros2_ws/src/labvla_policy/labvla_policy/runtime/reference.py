@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 
 from labvla_policy.runtime.types import NANOSECONDS, Array
 
 MEMORY = 50  # states: a second at the rate at which a controller publishes them
+STANDING = 1e-3  # rad/s
 STALE = NANOSECONDS // 4  # an older state says nothing about now
+
+
+class Mode(Enum):
+    """What the controller does; see ControllerState."""
+
+    HOLD = "hold"
+    TRACKING = "tracking"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    PAUSED = "paused"
+    FAULT = "fault"
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +34,14 @@ class Reference:
     positions: Array
     velocities: Array
     remaining: int  # ns of plan left
+    mode: Mode = Mode.HOLD
+    measured: Array | None = None  # rad, where the arms are
+    speed_scaling: float = 1.0  # the robot's own
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether the arms stand, and no plan is left that could move them."""
+        return self.remaining <= 0 and bool(np.all(np.abs(self.velocities) < STANDING))
 
 
 class ReferenceHistory:

@@ -14,9 +14,10 @@ import numpy as np
 
 from labvla_policy.runtime.cell import Cell
 from labvla_policy.runtime.cell.contract import ActionSpace
+from labvla_policy.runtime.columns import policy_columns
 from labvla_policy.runtime.grippers import openings_of_column
 from labvla_policy.runtime.refusal import Refusal, Refused
-from labvla_policy.runtime.types import NANOSECONDS, Array, Observation, Prediction
+from labvla_policy.runtime.types import NANOSECONDS, Array, Observation, Prediction, Prefix
 
 # A six-joint arm leaves a column unused; policies fill it with noise about zero. What is larger is
 # a policy for another arm, whose columns mean something else.
@@ -98,6 +99,29 @@ def absolute_targets(
         gripper_names=tuple(arm.gripper_name for arm in cell.arms),
         gripper_targets=np.stack(openings, axis=1),
     )
+
+
+def rows_of_prefix(
+    prefix: Prefix, observation: Observation, cell: Cell, space: ActionSpace
+) -> Array:
+    """Return the rows that a policy would have to answer for `absolute_targets` to be the prefix.
+
+    The anchor is the new observation's: the same motion is another delta than it was when the plan
+    in execution was made. A velocity that leads on from a row without time offset needs the row
+    after it, so there is one row less.
+    """
+    contract = cell.policy
+    order = [prefix.joint_names.index(joint) for joint in cell.joints]
+    targets = prefix.joint_targets[:, order]
+    if space == "delta_from_observation":
+        targets = targets - _anchor(observation, contract.anchor)
+    elif space == "velocity":
+        if contract.row_offset == 1:
+            before = _anchor(observation, contract.anchor)[np.newaxis]
+            targets = np.concatenate([before, targets])
+        targets = np.diff(targets, axis=0) / prefix.dt
+    grippers = [prefix.gripper_names.index(arm.gripper_name) for arm in cell.arms]
+    return policy_columns(cell, targets, prefix.gripper_targets[: len(targets), grippers])
 
 
 def _integrated(velocities: Array, dt: float, row_offset: int) -> Array:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from runtime_support import T0, cell_of, posture, refusal_of
 
 from labvla_policy.runtime import grippers
-from labvla_policy.runtime.targets import absolute_targets, rows_of_reply
-from labvla_policy.runtime.types import Observation
+from labvla_policy.runtime.targets import absolute_targets, rows_of_prefix, rows_of_reply
+from labvla_policy.runtime.types import Observation, Prefix
 
 ROWS = 50
 DT_NS = round(1e9 / 30)
@@ -122,6 +122,38 @@ def test_gripper_columns_are_absolute_even_among_deltas():
     plan = convert(cell, rows_for(cell, 0.1, gripper=0.03))
     np.testing.assert_allclose(plan.gripper_targets, 0.06)
     assert plan.gripper_names == ("arm_gripper",)
+
+
+@pytest.mark.parametrize("name", ["franka", "ur5e", "dual_arm", "dual_franka"])
+@pytest.mark.parametrize("space", ["absolute", "delta_from_observation", "velocity"])
+@pytest.mark.parametrize("offset", [0, 1])
+def test_a_prefix_becomes_the_rows_whose_targets_it_is(name, space, offset):
+    """Whatever the space, and seen from another posture than the one that it was made for."""
+    cell = contract(cell_of(name), row_offset=offset)
+    rng = np.random.default_rng(1)
+    away = posture(cell) + rng.uniform(-0.1, 0.1, len(cell.joints))
+    steps = np.cumsum(rng.uniform(-0.02, 0.02, (12, len(cell.joints))), axis=0)
+    if space == "velocity" and offset == 0:
+        away, steps = posture(cell), steps - steps[0]  # row 0 is the anchor itself
+    strokes = np.array([arm.gripper.stroke for arm in cell.arms])
+    prefix = Prefix(
+        start=T0 + offset * DT_NS,
+        dt=1 / cell.policy.row_rate,
+        joint_names=cell.joints[::-1],
+        joint_targets=(away + steps)[:, ::-1],
+        gripper_names=tuple(arm.gripper_name for arm in cell.arms),
+        gripper_targets=rng.uniform(0, 1, (12, len(cell.arms))) * strokes,
+        frozen=6,
+    )
+    rows = rows_of_prefix(prefix, observe(cell), cell, space)
+    plan = convert(cell, rows, space)
+    kept = 11 if space == "velocity" and offset == 0 else 12
+    assert plan.rows == kept
+    assert plan.plan_start == prefix.start
+    np.testing.assert_allclose(plan.joint_targets, (away + steps)[:kept], atol=1e-12)
+    np.testing.assert_allclose(plan.gripper_targets, prefix.gripper_targets[:kept], atol=1e-12)
+    unused = [column for column, name in enumerate(cell.column_names) if name is None]
+    assert not rows[:, unused].any()
 
 
 @pytest.mark.parametrize(

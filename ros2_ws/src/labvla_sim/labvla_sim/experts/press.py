@@ -8,9 +8,10 @@ import numpy as np
 
 from labvla_sim.experts.approach import choose
 from labvla_sim.experts.base import Expert
-from labvla_sim.scene.hot_plate import BUTTON
+from labvla_sim.scene.hot_plate import BUTTON, DEVICE
 
 if TYPE_CHECKING:
+    from labvla_policy.runtime.cell import Cell
     from labvla_policy.runtime.types import Array
     from labvla_sim.experts.motion import MotionBuilder
     from labvla_sim.plant.truth import Truth
@@ -20,6 +21,7 @@ _FINGERTIP = 0.010  # m from the tool centre point to the tip
 _ABOVE = 0.070  # m, of the stop before the button
 _SECONDS_DOWN = 2.0
 _SAFE_HEIGHT = 0.20  # m of the tool, to travel over everything on the bench
+_MOVED = 0.004  # m of the device, fixed or not; the button has a radius of 12 mm
 
 
 class PressExpert(Expert):
@@ -28,10 +30,15 @@ class PressExpert(Expert):
     beyond = 0.014  # m past the untouched top: a compliant arm sags against the spring
     aside = 0.0  # m along the panel
 
+    def __init__(self, cell: Cell) -> None:
+        super().__init__(cell)
+        self._expected = np.zeros(3)
+
     def decide(self, truth: Truth, motion: MotionBuilder) -> None:
         """Append the whole task from here, or leave when the plate runs."""
         plate = truth.hot_plate
         assert plate is not None
+        self._expected = truth.bodies[DEVICE].position
         if plate.running:
             self._leave(truth, motion)
             return
@@ -63,9 +70,12 @@ class PressExpert(Expert):
         motion.grip(self.arm.gripper.stroke, 0.5, "leave")
 
     def surprise(self, truth: Truth, phase: str, over: bool) -> str:
-        """Leave as soon as it runs; try again if it does not."""
+        """Leave as soon as it runs; follow a device that moves; try again if it does not run."""
         plate = truth.hot_plate
         assert plate is not None
+        moved = float(np.linalg.norm(truth.bodies[DEVICE].position - self._expected))
+        if phase != "leave" and moved > _MOVED:
+            return "the hot plate was moved"
         if phase == "press" and plate.running:
             return "it runs"
         if over and not plate.running:

@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 
-import numpy as np
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
@@ -19,27 +18,24 @@ from std_msgs.msg import String
 from labvla_control import Mode
 from labvla_msgs.srv import InjectFault, JudgeScene, ResetScene
 from labvla_policy.nodes import qos, run
-from labvla_policy.nodes.parameters import Number, ParameterError, Text
+from labvla_policy.nodes.parameters import ParameterError
 from labvla_policy.nodes.stamps import NANOSECONDS, to_stamp
 from labvla_policy.runtime.cell import CellError, load_cell
 from labvla_sim.nodes.cameras import CameraThread
 from labvla_sim.nodes.controller_face import ControllerFace
 from labvla_sim.nodes.invariants_face import InvariantsFace
+from labvla_sim.nodes.sim_parameters import CELL, SEED, TASK
 from labvla_sim.plant import Pacer, SimCell
-from labvla_sim.plant.controlled import PERIOD, ControlledCell
+from labvla_sim.plant.controlled import PERIOD, STATE_RATE, ControlledCell
 from labvla_sim.plant.faults import JointFaults, JointReading
+from labvla_sim.plant.gripper_joints import gripper_readings
 from labvla_sim.plant.sim_cell import RobotState
 from labvla_sim.plant.stamps import StampClock
 from labvla_sim.tasks import TASKS, Trial
 from labvla_sim.tasks.variation import VARIATIONS
 from labvla_sim.truth_text import to_text
 
-CELL = Text("cell", "name or file of the cell that is simulated")
-TASK = Text("task", "task that is put up at the start", "pick", tuple(TASKS))
-SEED = Number("seed", "of the scene that is put up at the start", 1.0, 0.0, 2.0**31)
-
 TRUTH_RATE = 30.0  # Hz
-STATE_RATE = 50.0  # Hz, of the controller's state and the grippers
 
 
 class SimNode(Node):  # type: ignore[misc]  # rclpy has no types
@@ -49,7 +45,7 @@ class SimNode(Node):  # type: ignore[misc]  # rclpy has no types
         super().__init__("sim")
         self.cell = load_cell(CELL.read(self))
         trial = Trial(SimCell(self.cell))
-        trial.reset(TASK.read(self), int(SEED.read(self)))
+        trial.reset(TASK.read(self), SEED.read(self))
         self._controlled = ControlledCell(trial)
         self._clock = StampClock()
         self._held_until = 0.0  # s of the machine's clock, while the plant is paused
@@ -131,19 +127,10 @@ class SimNode(Node):  # type: ignore[misc]  # rclpy has no types
         self._joint_states.publish(message)
 
     def _publish_grippers(self, stamp: int, measured: RobotState) -> None:
-        for topic, publisher in self._gripper_states.items():
-            arms = [(i, a) for i, a in enumerate(self.cell.arms) if a.gripper.state_topic == topic]
-            message = JointState(
-                name=[arm.gripper.joint for _, arm in arms],
-                position=[
-                    arm.gripper.closed
-                    + (arm.gripper.open - arm.gripper.closed)
-                    * float(np.clip(measured.widths[i] / arm.gripper.stroke, 0.0, 1.0))
-                    for i, arm in arms
-                ],
-            )
+        for topic, reading in gripper_readings(self.cell, measured).items():
+            message = JointState(name=reading.names, position=reading.positions)
             message.header.stamp = to_stamp(stamp)
-            publisher.publish(message)
+            self._gripper_states[topic].publish(message)
 
     def _on_reset(
         self, request: ResetScene.Request, response: ResetScene.Response

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from labvla_sim.tasks.trial import Trial
 
 PERIOD = 1e-3  # s, one tick of the plant
+STATE_RATE = 50.0  # Hz, at which controller and grippers tell their state
 
 
 class ControlledCell:

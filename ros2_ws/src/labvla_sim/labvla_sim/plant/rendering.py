@@ -83,6 +83,7 @@ class CellRenderer:
             self._data = mujoco.MjData(self._model)
             self._face = HotPlateFace(self._model) if snapshot.hot_plate else None
         self._data.qpos[:] = snapshot.positions
+        self._model.body_pos[:] = snapshot.places
         mujoco.mj_kinematics(self._model, self._data)
         mujoco.mj_camlight(self._model, self._data)
         if self._face is not None and snapshot.hot_plate is not None:
@@ -90,9 +91,15 @@ class CellRenderer:
 
     def _own_model(self, scene: Scene) -> Any:
         """Return a model whose colours may be changed without touching the plant's."""
-        if self._quality is scene.quality:
-            return copy.copy(scene.model)
-        return build_scene(self._cell, scene.description, self._quality).model
+        same = self._quality is scene.quality
+        model = (
+            copy.copy(scene.model)
+            if same
+            else build_scene(self._cell, scene.description, self._quality).model
+        )
+        # Every picture is drawn from scratch: nothing keeps its place by sleeping.
+        model.opt.enableflags &= ~int(mujoco.mjtEnableBit.mjENBL_SLEEP)
+        return model
 
     def _draw(self, view: Any, size: Size) -> Image:
         renderer = self._renderers.get(size)

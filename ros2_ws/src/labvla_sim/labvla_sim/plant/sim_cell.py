@@ -12,6 +12,7 @@ import numpy as np
 from labvla_sim.plant.addresses import Addresses
 from labvla_sim.plant.disturbances import Disturbance, Obstacle, Push
 from labvla_sim.plant.hot_plate_device import HotPlateDevice, HotPlateState
+from labvla_sim.plant.slides import Slide
 from labvla_sim.plant.truth import Touch, Truth, TruthReader
 from labvla_sim.quality import CAMERA
 from labvla_sim.scene.build import TIMESTEP, Scene, build_scene
@@ -60,6 +61,7 @@ class Snapshot:
     scene: Scene
     positions: Array  # MuJoCo's qpos
     hot_plate: HotPlateState | None
+    places: Array  # of all bodies in their parents: what is fixed to the bench may be slid
 
 
 class SimCell:
@@ -124,6 +126,7 @@ class SimCell:
             self._applied = np.zeros(len(self._torque))
             self._pending_widths = opening.copy()
             self._disturbances: list[Disturbance] = []
+            self._slides: list[Slide] = []
             self._random = np.random.default_rng([seed, 0x5E15])
             self._draw_noise()
 
@@ -151,6 +154,9 @@ class SimCell:
         with self._lock:
             self._actuate(widths)
             self._pending = command.copy()
+            for slide in self._slides:
+                slide.step(self._data)
+            self._slides = [slide for slide in self._slides if not slide.over]
             mujoco.mj_step(self.scene.model, self._data)
             if self._plate is not None:
                 self._plate.step(float(self._data.qpos[self._at.button]), TIMESTEP)
@@ -198,7 +204,8 @@ class SimCell:
         """Return a copy of what is visible."""
         with self._lock:
             plate = None if self._plate is None else self._plate.state
-            return Snapshot(self._clock, self.scene, self._data.qpos.copy(), plate)
+            places = self.scene.model.body_pos.copy()
+            return Snapshot(self._clock, self.scene, self._data.qpos.copy(), plate, places)
 
     def push(self, body: str, wrench: Sequence[float] | Array, duration: float) -> None:
         """Push a body with a force and torque (cell's frame) for some seconds: a fault hook.
@@ -220,6 +227,13 @@ class SimCell:
 
     def _body(self, name: str) -> int:
         return int(self.scene.model.body(name).id)
+
+    def slide(self, body: str, offset: Sequence[float] | Array, duration: float) -> None:
+        """Slide a thing across the bench by an offset (x, y in m) within some seconds."""
+        ticks = max(round(duration / TIMESTEP), 1)
+        with self._lock:
+            way = np.asarray(offset, dtype=np.float64)
+            self._slides.append(Slide(self.scene.model, self._data, body, way, ticks))
 
     def _actuate(self, widths: Sequence[float] | Array) -> None:
         """Do what the robots' own electronics do with the commands of the cycle before."""

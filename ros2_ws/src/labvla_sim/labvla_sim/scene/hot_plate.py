@@ -18,6 +18,7 @@ from labvla_sim.scene.description import HotPlate
 
 HEIGHT = 0.086  # m of the plate's top
 BUTTON_TRAVEL = 0.006  # m from rest to stop
+DEVICE = "hot_plate"
 BUTTON = "hot_plate_button"
 LAMP = "hot_plate_lamp"
 PLATE = "hot_plate_top"
@@ -59,7 +60,7 @@ def panel_rotation() -> shapes.Array:
 def add_hot_plate(spec: Any, plate: HotPlate, quality: Quality) -> None:
     """Add the device; it is heavy on rubber feet, and modelled as fixed to the bench."""
     body = spec.worldbody.add_body(
-        name="hot_plate",
+        name=DEVICE,
         pos=[plate.place.x, plate.place.y, 0],
         quat=yaw_quaternion(plate.place.yaw),
     )

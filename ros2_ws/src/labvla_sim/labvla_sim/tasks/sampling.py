@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -75,6 +76,35 @@ def button_position(plate: HotPlate) -> Array:
     return result
 
 
+def target_has_room(cell: Cell, scene: SceneDescription, target: Target, place: Place) -> bool:
+    """Whether the target could stand at another place of a scene, within reach and free."""
+    beaker, plate = scene.beaker("beaker"), scene.hot_plate
+    assert plate is not None
+    if target == "beaker":
+        beaker, goal, radius = replace(beaker, place=place), place, size_of(beaker).diameter / 2
+    else:
+        plate, radius = replace(plate, place=place), _PLATE_RADIUS
+        button = button_position(plate)
+        goal = Place(button[0], button[1])
+    others = [(thing.place, CLUTTER_RADIUS[thing.kind]) for thing in scene.clutter]
+    if scene.stirrer is not None:
+        others.append((scene.stirrer.place, _STIRRER_RADIUS))
+    tall = {thing.place: _HAND_ROOM for thing in scene.clutter if thing.kind in _TALL}
+    return (
+        _reachable(cell, goal.x, goal.y)
+        and _has_room(beaker, plate)
+        and all(_distance(place, other) > radius + size + 0.01 for other, size in others)
+        and all(
+            _distance(goal, other) > size + tall.get(other, _FINGER_ROOM) for other, size in others
+        )
+    )
+
+
+def _has_room(beaker: Beaker, plate: HotPlate) -> bool:
+    room = _PLATE_RADIUS + size_of(beaker).diameter / 2 + _FINGER_ROOM
+    return _distance(beaker.place, plate.place) > room
+
+
 def _poses(
     cell: Cell, variation: Variation, known: Variation, target: Target, random: Random
 ) -> tuple[Beaker, HotPlate]:
@@ -102,13 +132,11 @@ def _poses(
             body_colour=_colour(colours.device, colours, random),
             button_colour=_colour(colours.button, colours, random),
         )
-        apart = _distance(beaker_place, plate_place)
-        room = _PLATE_RADIUS + size_of(beaker).diameter / 2 + _FINGER_ROOM
         button = button_position(plate)
         reachable = _reachable(cell, beaker_place.x, beaker_place.y) and _reachable(
             cell, button[0], button[1]
         )
-        if apart > room and reachable:
+        if reachable and _has_room(beaker, plate):
             return beaker, plate
     raise NoRoom(f"no room for a beaker and a hot plate in {_TRIES} draws of {variation.name!r}")
 

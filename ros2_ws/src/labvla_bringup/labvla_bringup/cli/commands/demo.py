@@ -15,10 +15,10 @@ from labvla_bringup import registry
 from labvla_bringup.cli.common import add_json, cell_from
 from labvla_bringup.cli.errors import ExitCode, Refusal
 from labvla_bringup.console import print_json, print_table
+from labvla_bringup.engines import ENGINES
 from labvla_bringup.film import Film
 from labvla_bringup.graph import Graph, GraphError
 from labvla_bringup.recordings import Kept, examine
-from labvla_bringup.stack import ENGINES
 from labvla_bringup.watch import Watch
 from labvla_msgs.srv import (
     FinishEpisode,

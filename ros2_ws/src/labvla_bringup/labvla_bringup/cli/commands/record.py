@@ -1,16 +1,19 @@
-"""`labvla record`: record episodes with the recorder of the stack that is up."""
+"""`labvla record`: record episodes with the recorder of the stack that is up; repair recordings."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from labvla_bringup.cli.common import add_json, stack_graph
 from labvla_bringup.cli.errors import ExitCode, Refusal, UsageError
-from labvla_bringup.console import print_json, print_table
+from labvla_bringup.console import complain, print_json, print_table, progress_bar
 from labvla_bringup.graph import Graph
+from labvla_data.bag.errors import BagError
+from labvla_data.recording.mending import bags_in, mend
 from labvla_msgs.msg import LossEntry, RecorderStatus
 from labvla_msgs.srv import DiscardEpisode, FinishEpisode, StartEpisode
 from labvla_policy.nodes import qos
@@ -30,18 +33,54 @@ _STATES = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
+    parser.add_argument(
+        "--repair",
+        nargs="+",
+        type=Path,
+        metavar="BAG",
+        help="repair bags, or all bags in a folder of recordings; whole ones stay as they are",
+    )
+    add_json(parser)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")
     for verb, details in _VERBS.items():
         command = verbs.add_parser(verb, help=details.summary, description=details.summary)
         details.add_arguments(command)
-        add_json(command)
+        # Without a default of its own, so that it may also stand before the verb.
+        command.add_argument(
+            "--json", action="store_true", default=argparse.SUPPRESS, help="print JSON"
+        )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what the verb says."""
-    if arguments.verb is None:
-        raise UsageError(f"labvla record: expected one of {', '.join(_VERBS)}")
+    if (arguments.verb is None) == (arguments.repair is None):
+        raise UsageError(f"labvla record: expected --repair, or one of {', '.join(_VERBS)}")
+    if arguments.repair is not None:
+        return _repair(arguments)
     return _VERBS[arguments.verb].run(arguments)
+
+
+def _repair(arguments: argparse.Namespace) -> int:
+    """Repair one bag after the other; exit code 1 when one of them cannot be."""
+    reports, failures = [], []
+    for path in arguments.repair:
+        bags = list(bags_in(path))
+        if not bags:
+            raise UsageError(f"{path}: expected a bag or a folder of recordings, got neither")
+        for bag in bags:
+            try:
+                with progress_bar(bag.name) as progress:
+                    reports.append(mend(bag, progress))
+            except (BagError, OSError) as error:
+                failures.append({"bag": str(bag), "error": str(error)})
+                complain(str(error))
+            else:
+                if not arguments.json:
+                    print(reports[-1].text())
+    if arguments.json:
+        repaired = [{**asdict(report), "bag": str(report.bag)} for report in reports]
+        print_json({"bags": repaired, "failed": failures})
+    return ExitCode.NO if failures else ExitCode.DONE
 
 
 def _add_start(parser: argparse.ArgumentParser) -> None:

@@ -40,6 +40,12 @@ class Backbone(nn.Module, ABC):
     def vision_parameters(self) -> Iterable[nn.Parameter]:
         """What training freezes together with the eyes."""
 
+    def untie_language_head(self) -> None:
+        """Give the output of words a matrix of its own, where there is such an output."""
+
+    def retie_language_head(self) -> None:
+        """Share the matrix again after the input's was replaced, unless there are two."""
+
     @property
     def dtype(self) -> torch.dtype:
         """Of the weights."""

@@ -60,11 +60,18 @@ class QwenBackbone(Backbone):
             TextModel(text, attention, block_mask, table_dtype),
         )
         self.lm_head = nn.Linear(text.hidden_size, text.vocab_size, bias=False)
-        self.tie_language_head()
+        self._tied = True
+        self.retie_language_head()
 
-    def tie_language_head(self) -> None:
-        """Let input and output share one matrix, as the public model does."""
-        self.lm_head.weight = self.token_embedding.weight
+    def untie_language_head(self) -> None:
+        """Give the output of words a matrix of its own."""
+        self._tied = False
+        self.lm_head.weight = nn.Parameter(torch.empty_like(self.token_embedding.weight))
+
+    def retie_language_head(self) -> None:
+        """Share the matrix, as the public model does, unless there are two."""
+        if self._tied:
+            self.lm_head.weight = self.token_embedding.weight
 
     @property
     def token_embedding(self) -> nn.Embedding:

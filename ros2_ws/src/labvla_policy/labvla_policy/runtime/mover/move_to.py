@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -21,7 +21,9 @@ class MoverSettings:
     """How postures are reached."""
 
     default_scale: float = 0.5  # of the operating speed: nobody is in a hurry at set-up
-    share: float = 0.9  # of the operating limits; interpolation between rows needs a little
+    # Of the operating limits. The controller follows rows exactly while their curve stays within
+    # 0.85 of them; beyond, it smooths them, and the way would not be the one that was checked.
+    share: float = 0.75
     dt: float = 0.02  # s between rows
     at_rest: float = 0.01  # rad/s; the profile begins from rest
     nothing: float = 1e-6  # rad; a goal this near is reached already
@@ -112,13 +114,38 @@ class Mover:
         self._settings = settings or MoverSettings()
         self._limits = Limits.of_cell(cell)
 
+    def planner(
+        self, posture: str, joints: Sequence[str], positions: Sequence[float], scale: float = 0.0
+    ) -> Callable[[Situation], Motion]:
+        """Return what plans to a posture, or to positions of joints, from wherever the arms are.
+
+        What no situation can repair is refused here, before anybody gives up the motion for it.
+        """
+        self._checked(scale)
+        if posture and not joints and not positions:
+            self._posture(posture)
+            return lambda now: self.to_posture(posture, now, scale)
+        unique = len(set(joints)) == len(joints) == len(positions) > 0
+        if posture or not unique:
+            raise _refused(
+                "goal_shape",
+                f"expected a posture, or joints with one position each; got the posture "
+                f"{posture!r}, joints {', '.join(joints) or 'none'} and {len(positions)} positions",
+            )
+        goal = dict(zip(joints, positions, strict=True))
+        self._filled(goal, np.zeros(len(self._cell.joints)))
+        return lambda now: self.to_joints(goal, now, scale)
+
     def to_posture(self, name: str, now: Situation, scale: float = 0.0) -> Motion:
         """Plan to a posture of the cell; scale 0 takes the default."""
         return self._plan(self._posture(name), now, scale)
 
     def to_joints(self, goal: Mapping[str, float], now: Situation, scale: float = 0.0) -> Motion:
         """Plan to joint positions; joints left out stay where they are."""
-        positions = now.positions.copy()
+        return self._plan(self._filled(goal, now.positions), now, scale)
+
+    def _filled(self, goal: Mapping[str, float], others: Array) -> Array:
+        positions = others.copy()
         for joint, position in goal.items():
             if joint not in self._cell.joints:
                 known = ", ".join(self._cell.joints)
@@ -126,7 +153,7 @@ class Mover:
             if not np.isfinite(position):
                 raise _refused("goal_not_finite", f"{joint} is {position}", joint)
             positions[self._cell.joints.index(joint)] = position
-        return self._plan(positions, now, scale)
+        return positions
 
     def _posture(self, name: str) -> Array:
         known = [posture.name for posture in self._cell.arms[0].postures]
@@ -134,11 +161,15 @@ class Mover:
             raise _refused("posture_unknown", f"expected one of {', '.join(known)}, got {name!r}")
         return np.concatenate([arm.posture(name).joints for arm in self._cell.arms])
 
-    def _plan(self, goal: Array, now: Situation, scale: float) -> Motion:
-        """Try the straight way, then the ways over each posture; refuse for the straight one."""
+    def _checked(self, scale: float) -> float:
         scale = scale or self._settings.default_scale
         if not 0 < scale <= 1:
             raise _refused("speed_scale", f"expected above 0 and at most 1, got {scale}")
+        return scale
+
+    def _plan(self, goal: Array, now: Situation, scale: float) -> Motion:
+        """Try the straight way, then the ways over each posture; refuse for the straight one."""
+        scale = self._checked(scale)
         fast = np.abs(now.velocities) > self._settings.at_rest
         if np.any(fast):
             joint = int(np.argmax(np.abs(now.velocities)))

@@ -14,6 +14,7 @@ import numpy as np
 
 from labvla_policy.runtime import grippers
 from labvla_policy.runtime.cell import Arm, Camera, Cell
+from labvla_policy.runtime.columns import policy_columns
 from labvla_policy.runtime.joint_sample import select_positions
 from labvla_policy.runtime.observation.digest import observation_digest, pixel_digest
 from labvla_policy.runtime.observation.selection import least_skew, nearest
@@ -61,7 +62,7 @@ class _Watch:
 
 @dataclass
 class _Posture:
-    """Since when the joints have been measured at exactly one place, and what they followed."""
+    """Since when the joints have been measured at the very same place, and what they followed."""
 
     positions: Array
     since: int
@@ -106,7 +107,7 @@ class Assembler:
         for frame in seen:
             self._check_picture(frame, positions)
         openings = np.array([self._opening(arm, t, state.stamp) for arm in self.cell.arms])
-        columns = self._columns(positions, openings)
+        columns = policy_columns(self.cell, positions, openings)
         return Observation(
             stamp=state.stamp,
             joint_names=self.cell.joints,
@@ -125,6 +126,18 @@ class Assembler:
                 instruction,
             ),
         )
+
+    def uses_newest(self, t: int) -> bool:
+        """Whether an observation of the moment t would contain the newest picture that is there.
+
+        If not, that picture belongs to a set whose other pictures are still on their way.
+        """
+        usable = {c.name: self._usable(c, t) for c in self.cell.policy_cameras}
+        usable = {name: samples for name, samples in usable.items() if samples}
+        if not usable:
+            return True
+        newest = max(samples[-1].stamp for samples in usable.values())
+        return any(sample.stamp == newest for sample in self._pick(usable).values())
 
     def _frames(self, t: int) -> list[_Frame | None]:
         """Return one frame for each slot of the policy; None where an optional camera has none."""
@@ -151,11 +164,15 @@ class Assembler:
                     raise refused
                 del usable[name]
 
+    def _usable(self, camera: Camera, t: int) -> list[Sample[Any, Pixels]]:
+        oldest = t - self.settings.max_age
+        return [s for s in self.cameras[camera.name].samples if oldest <= s.stamp <= t]
+
     def _fresh(self, camera: Camera, t: int) -> list[Sample[Any, Pixels]]:
-        past = [s for s in self.cameras[camera.name].samples if s.stamp <= t]
-        fresh = [s for s in past if t - s.stamp <= self.settings.max_age]
+        fresh = self._usable(camera, t)
         if fresh or camera.name in self.settings.optional_cameras:
             return fresh
+        past = [s for s in self.cameras[camera.name].samples if s.stamp <= t]
         if not past:
             raise _refused(
                 "camera_missing",
@@ -252,19 +269,6 @@ class Assembler:
         message = self.states[topic].value(past[index or 0])
         joint = select_positions(message.name, message.position, (gripper.joint,))[0]
         return grippers.opening_of_joint(gripper, float(joint), arm.gripper_name)
-
-    def _columns(self, positions: Array, openings: Array) -> Array:
-        """Return the state in the policy's layout; columns without a joint stay zero."""
-        state = np.zeros(self.cell.policy.columns.width)
-        first = 0
-        for arm, columns, opening in zip(
-            self.cell.arms, self.cell.policy.columns.arms, openings, strict=True
-        ):
-            joints = positions[first : first + len(arm.joints)]
-            state[list(columns.joints[: len(joints)])] = joints
-            state[columns.gripper] = grippers.column_of_opening(arm.gripper, float(opening))
-            first += len(joints)
-        return state
 
     def _check_times(self, age: int, skew: int) -> None:
         settings = self.settings

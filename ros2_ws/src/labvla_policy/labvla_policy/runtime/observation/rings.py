@@ -1,4 +1,4 @@
-"""The rings that a cell needs, for messages as the middleware delivers them."""
+"""The rings that a cell needs; as a rule for messages as the middleware delivers them."""
 
 from __future__ import annotations
 
@@ -21,24 +21,33 @@ FEWEST_FRAMES = 4
 MOST_FRAMES = 12  # 12 pictures of 640 x 480 are 11 MB
 
 
-def state_rings(cell: Cell) -> dict[str, JointRing]:
-    """Return a ring of serialised joint states for every topic that the cell reads them from."""
+def state_rings(
+    cell: Cell, decode: Callable[[Any], Any] = cdr.read_joint_state
+) -> dict[str, JointRing]:
+    """Return a ring of joint states for every topic that the cell reads them from."""
     topics = [cell.joint_states.topic, *(arm.gripper.state_topic for arm in cell.arms)]
     rate = cell.joint_states.rate
     capacity = math.ceil(rate * HISTORY)
-    return {
-        topic: Ring(cdr.read_joint_state, rate=rate, capacity=capacity)
-        for topic in dict.fromkeys(topics)
-    }
+    return {topic: Ring(decode, rate=rate, capacity=capacity) for topic in dict.fromkeys(topics)}
 
 
 def camera_rings(
-    cell: Cell, convert: Callable[[ImageMessage], Pixels] | None = None
+    cell: Cell,
+    convert: Callable[[ImageMessage], Pixels] | None = None,
+    decoder: Callable[[Camera], Callable[[Any], Pixels]] | None = None,
 ) -> dict[str, CameraRing]:
-    """Return a ring of serialised pictures for every camera that the policy sees."""
+    """Return a ring of pictures for every camera that the policy sees.
+
+    They are serialised messages, unless a `decoder` makes the pictures of each camera from
+    something else; `convert` is asked about encodings that are not built in.
+    """
+
+    def serialised(camera: Camera) -> Callable[[Any], Pixels]:
+        return partial(_decode, camera, convert)
+
     return {
         camera.name: Ring(
-            partial(_decode, camera, convert),
+            (decoder or serialised)(camera),
             rate=camera.rate,
             capacity=min(max(math.ceil(camera.rate * HISTORY), FEWEST_FRAMES), MOST_FRAMES),
             latency=camera.latency,

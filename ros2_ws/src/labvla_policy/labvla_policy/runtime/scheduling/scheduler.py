@@ -49,6 +49,7 @@ class Ticket:
     epoch: int  # of the instruction
     observation_stamp: int
     sent: int
+    at_rest: bool = False  # nothing is executed meanwhile
     prefix: Prefix | None = None  # rtc: what the answer has to begin with
 
 
@@ -164,26 +165,36 @@ class Scheduler:
         spare = max(0, plan.rows - 1 - self._settings.execute_rows) * self._row
         return left <= spare + self._delay.rows * self._row
 
-    def sent(self, observation_stamp: int, t: int, executed: Sequence[Reference] = ()) -> Ticket:
+    def sent(
+        self,
+        observation_stamp: int,
+        t: int,
+        executed: Sequence[Reference] = (),
+        at_rest: bool = False,
+    ) -> Ticket:
         """Note that the engine works on this observation; its answer needs the ticket.
 
         `executed` is what the controller says about its reference, where it is known: it is what
-        the answer has to continue, and not always what was published.
+        the answer has to continue, and not always what was published. `at_rest` says that the arms
+        stand, and that no plan is left which could move them.
         """
         if self._waiting is not None:
             raise RuntimeError("one question at a time: the engine has not answered the last one")
         self._numbers += 1
         prefix = self._prefix(observation_stamp, executed)
-        self._waiting = Ticket(self._numbers, self._epoch, observation_stamp, t, prefix)
+        at_rest = at_rest or self._settings.mode == "sync"
+        self._waiting = Ticket(self._numbers, self._epoch, observation_stamp, t, at_rest, prefix)
         return self._waiting
 
     def reply(self, ticket: Ticket, prediction: Prediction, t: int) -> Accepted | Dropped:
         """Return what would be executed of an answer (in absolute targets) that arrives at t."""
         self._expire(t)
-        if self._settings.mode == "sync":
+        delay = plans.rows_past(prediction, t)
+        if ticket.at_rest:
             # The arm stood still while the engine worked: the plan begins now, and no row is past.
+            # Skipped, its first rows would be a jump, and a fast plan could be refused for ever.
             prediction = plans.begun_at(prediction, t + self._row_offset * self._row)
-        refusal = self._refusal(ticket, prediction, t)
+        refusal = self._refusal(ticket, prediction, t, delay)
         if self._waiting is ticket:
             self._waiting = None
         if refusal is not None:
@@ -212,15 +223,17 @@ class Scheduler:
             self._waiting = None
             self._not_before = t + self._settings.retry
 
-    def _refusal(self, ticket: Ticket, prediction: Prediction, t: int) -> Refusal | None:
+    def _refusal(
+        self, ticket: Ticket, prediction: Prediction, t: int, delay: int
+    ) -> Refusal | None:
         if ticket.epoch != self._epoch:
             return Refusal("reply_old_instruction", "the instruction changed while it was made")
         if ticket is not self._waiting:
             return Refusal("reply_unexpected", "it was given up after its time, or came twice")
         if ticket.observation_stamp <= self._newest_stamp:
             return Refusal("reply_stale", "a plan from a later observation is executed already")
+        self._delay.add(delay)
         past = plans.rows_past(prediction, t)
-        self._delay.add(past)
         left = prediction.rows - past
         if left < self._settings.least_rows:
             return Refusal(
@@ -235,7 +248,7 @@ class Scheduler:
         """Return what is executed of a prediction."""
         mode = self._settings.mode
         if mode == "sync":
-            return plans.first_rows(prediction, self._settings.execute_rows)
+            return plans.brought_to_rest(prediction, self._settings.execute_rows)
         if mode == "ensemble":
             return plans.ensemble([*self._recent, prediction], self._settings.ensemble_decay)
         return prediction

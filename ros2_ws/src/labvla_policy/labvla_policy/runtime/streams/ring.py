@@ -89,6 +89,13 @@ class Ring(Generic[Raw, Value]):
             refused = dict(self._refused)
         return Counts(self._received, self._lost, self._overwritten, refused, self._clock_jumps)
 
+    def rate(self, t: int) -> float:
+        """Return the rate (Hz) of what is kept; 0 when its newest is a second old at time t."""
+        samples = self._samples
+        if len(samples) < 2 or t - samples[-1].stamp > NANOSECONDS:
+            return 0.0
+        return (len(samples) - 1) * NANOSECONDS / (samples[-1].stamp - samples[0].stamp)
+
     def push(self, raw: Raw, stamp: int, arrival: int) -> bool:
         """Keep a message unless its stamp makes no sense; `stamp` as in its header."""
         self._received += 1

@@ -1,0 +1,1 @@
+"""What all benchmarks share: the result as JSON, machine and versions, tables."""

@@ -1,0 +1,1 @@
+"""Checks of datasets: scan, clean, stats, validate, preflight."""

@@ -1,0 +1,1 @@
+"""Checkpoint folders: found, read, checked, written. Only safetensors and JSON, never pickles."""

@@ -1,0 +1,44 @@
+"""What a checkpoint says about the rhythm of its rows. Public ones say nothing.
+
+It stands in config.json under `control`, a key that other readers leave aside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from labvla_policy.model.config import read_fields
+from labvla_policy.model.errors import ConfigError
+
+CONTROL = "control"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlContract:
+    """None: not said, so that whoever runs the policy has to know."""
+
+    row_rate: float | None = (
+        None  # rows per second of the data; another rate moves at another speed
+    )
+    row_offset: int | None = None  # 0: row 0 is for the time of the observation; 1: one row later
+    anchor: Literal["measured", "reference"] | None = None  # what deltas were relative to
+
+    def __post_init__(self) -> None:
+        if self.row_rate is not None and not 0 < self.row_rate < float("inf"):
+            raise ConfigError(f"{CONTROL}: row_rate: expected rows per second, got {self.row_rate}")
+        if self.row_offset not in (None, 0, 1):
+            raise ConfigError(f"{CONTROL}: row_offset: expected 0 or 1, got {self.row_offset}")
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what is said."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+def read_control(config: Mapping[str, Any], where: str) -> ControlContract:
+    """Read it out of config.json."""
+    values = config.get(CONTROL) or {}
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{where}: {CONTROL}: expected an object, got {values!r}")
+    return ControlContract(**read_fields(ControlContract, values, f"{where}: {CONTROL}"))

@@ -1,0 +1,1 @@
+"""The OpenPI protocol as servers and clients of this stack speak it. Neither ROS nor a network."""

@@ -1,0 +1,1 @@
+"""Serves a policy over the OpenPI protocol. No ROS; PyTorch only behind the policy."""

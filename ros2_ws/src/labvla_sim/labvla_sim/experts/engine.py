@@ -1,0 +1,82 @@
+"""The scripted experts behind the interface of an engine: they read the true state.
+
+No policy may do that. They stand in where no learned policy is wanted, and show what the rest of
+the stack can do at best. They obey the instruction, whatever task the scene was put up for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from labvla_policy.engines.base import EngineError, Question
+from labvla_policy.runtime.types import NANOSECONDS, Observation, Prediction
+from labvla_sim.experts.registry import make_expert
+from labvla_sim.tasks.episode import sample_episode
+from labvla_sim.tasks.registry import TASKS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from labvla_policy.runtime.cell import Cell
+    from labvla_sim.experts.base import Expert
+    from labvla_sim.tasks.variation import VariationName
+    from labvla_sim.truth_text import SceneTruth
+
+FRESH = NANOSECONDS // 2  # an older truth than this is no basis for a plan
+
+
+def task_of(instruction: str) -> str:
+    """Return the task that an instruction asks for."""
+    asked = instruction.casefold().rstrip(".!")
+    for name, task in TASKS.items():
+        if asked in {wording.casefold() for wording in (*task.wordings, *task.held_out)}:
+            return name
+    known = "; ".join(task.instruction for task in TASKS.values())
+    raise EngineError(f"the expert does not know {instruction!r}; it knows for example: {known}")
+
+
+class TruthEngine:
+    """Plans from the newest true state, wherever that comes from."""
+
+    policy = "expert:true-state"
+
+    def __init__(self, cell: Cell, newest: Callable[[], SceneTruth]) -> None:
+        self._cell, self._newest = cell, newest
+        self._expert: Expert | None = None
+        self._scene: tuple[str, int, VariationName] | None = None
+
+    def begin(self, observation: Observation) -> None:
+        """Choose the expert for the instruction."""
+        self._choose(task_of(observation.instruction), self._newest())
+
+    def infer(self, question: Question) -> Prediction:
+        """Plan from the newest true state."""
+        observation, newest = question.observation, self._newest()
+        if observation.stamp - newest.stamp > FRESH:
+            raise EngineError("the newest true state is too old: has the simulation stopped?")
+        if self._expert is None or self._scene != _scene(newest):
+            self._choose(task_of(observation.instruction), newest)
+        assert self._expert is not None
+        plan = self._expert.plan(newest.truth)
+        offset = round(self._cell.policy.row_offset * plan.dt * NANOSECONDS)
+        return Prediction(
+            plan_start=newest.stamp + offset,
+            dt=plan.dt,
+            joint_names=self._cell.joints,
+            joint_targets=plan.joints,
+            gripper_names=tuple(arm.gripper_name for arm in self._cell.arms),
+            gripper_targets=plan.widths,
+        )
+
+    def close(self) -> None:
+        """Give back nothing: whoever made the engine owns the truth."""
+
+    def _choose(self, task: str, newest: SceneTruth) -> None:
+        self._scene = _scene(newest)
+        episode = sample_episode(self._cell, *self._scene)
+        self._expert = make_expert(self._cell, task, episode.scene)
+        self._expert.begin()
+
+
+def _scene(truth: SceneTruth) -> tuple[str, int, VariationName]:
+    return truth.task, truth.seed, truth.variation

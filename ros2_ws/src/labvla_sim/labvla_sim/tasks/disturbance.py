@@ -1,0 +1,52 @@
+"""Somebody moves the thing that the arm is on its way to."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from labvla_sim.tasks.registry import TASKS
+from labvla_sim.tasks.sampling import NoRoom, target_has_room
+
+if TYPE_CHECKING:
+    from labvla_policy.runtime.cell import Cell
+    from labvla_sim.tasks.episode import Episode
+    from labvla_sim.tasks.variation import Span
+
+DISTANCE = 0.05  # m
+WINDOW: Span = (0.5, 2.5)  # s: the experts are on their way, and have not closed or pressed yet
+SECONDS = 0.4  # as a hand would push something aside
+_DIRECTIONS = 36
+
+
+@dataclass(frozen=True)
+class TargetMove:
+    """When a task's target moves, and by how much."""
+
+    body: str
+    start: float  # s since the reset
+    seconds: float
+    offset: tuple[float, float]  # m
+
+
+def sample_target_move(
+    cell: Cell, episode: Episode, distance: float = DISTANCE, window: Span = WINDOW
+) -> TargetMove:
+    """Draw a move that leaves the task possible; raise NoRoom where there is none.
+
+    It follows from the episode alone: whoever plays the episode meets the same disturbance.
+    """
+    target, scene = TASKS[episode.task].target, episode.scene
+    label = zlib.crc32(f"{episode.task}/{episode.variation}/move".encode())
+    random = np.random.default_rng([episode.seed, label])
+    start = float(random.uniform(*window))
+    angles = 2 * np.pi * (random.random() + np.arange(_DIRECTIONS)) / _DIRECTIONS
+    place = scene.hot_plate.place if target == "hot_plate" else scene.beaker("beaker").place  # type: ignore[union-attr]
+    for angle in random.permutation(angles):
+        x, y = distance * float(np.cos(angle)), distance * float(np.sin(angle))
+        if target_has_room(cell, scene, target, replace(place, x=place.x + x, y=place.y + y)):
+            return TargetMove(target, start, SECONDS, (x, y))
+    raise NoRoom(f"{episode.task}, seed {episode.seed}: the {target} has no room to be moved")
