@@ -207,11 +207,13 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         return True, f"stopped{missing}; `labvla recover` makes the cell ready again"
 
     def _reset_stop(self) -> tuple[bool, str]:
-        if self._state != PolicyStatus.STOPPED:
-            return True, "there was no stop to clear"
+        # The controller may be stopped without this node: by somebody else, or before its restart.
+        # Then an instruction may still be set, which must not move the arm at once.
+        self._cycle.halt()
         missing = self._controller.ask("reset_stop")
         self._arbiter.reset_stop()
-        self._state = PolicyStatus.ACTIVE
+        if self._state == PolicyStatus.STOPPED:
+            self._state = PolicyStatus.ACTIVE
         return True, f"ready{missing}; the instruction has to be given again"
 
     def _on_instruction(
