@@ -26,8 +26,8 @@ COMMANDS = {
     "say": "give the policy an instruction",
     "move": "move to a posture of the cell, checked on the whole way",
     "record": "record episodes; repair recordings",
-    "infer": "compute one chunk of actions from files",
     "data": "scan, clean, stats, validate, preflight: examine datasets before training",
+    "infer": "compute one chunk of actions from files",
     "bench": "measure: control (model, node, data, sim are to come)",
     "demo": "bring a cell up, let it work, check what it did",
 }

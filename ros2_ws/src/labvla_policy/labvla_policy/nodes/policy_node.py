@@ -26,6 +26,7 @@ from labvla_policy.nodes.inputs import Inputs
 from labvla_policy.nodes.loop import PolicyLoop
 from labvla_policy.nodes.move_to_server import MoveToServer
 from labvla_policy.nodes.parameters import ParameterError
+from labvla_policy.nodes.policy_diagnostics import PolicyDiagnostics
 from labvla_policy.nodes.policy_parameters import (
     CELL,
     ENGINE,
@@ -109,8 +110,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         self.create_timer(
             STATUS_PERIOD, self._on_status_time, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
-        self._diagnostics = Diagnostics(
-            self,
+        diagnostics = PolicyDiagnostics(
             self.cell,
             self._inputs,
             self._loop,
@@ -120,6 +120,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
             self._outlet,
             self._events,
         )
+        self._diagnostics = Diagnostics(self, self.cell.name, diagnostics.find)
         self._make_services()
 
     def _make_services(self) -> None:
