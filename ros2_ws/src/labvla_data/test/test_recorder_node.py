@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import rclpy
 from bag_support import picture, read_with_mcap, read_with_rosbags, state
-from cell_support import write_cell
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message, serialize_message
+from recorded_cell import write_cell
 from sensor_msgs.msg import Image, JointState
 
 from labvla_data.nodes import taps

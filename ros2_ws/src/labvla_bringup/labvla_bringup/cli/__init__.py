@@ -26,9 +26,10 @@ COMMANDS = {
     "say": "give the policy an instruction",
     "move": "move to a posture of the cell, checked on the whole way",
     "record": "record episodes; repair recordings",
-    "infer": "compute one chunk of actions from files",
     "data": "scan, clean, stats, validate, preflight: examine datasets before training",
+    "infer": "compute one chunk of actions from files",
     "bench": "measure: control (model, node, data, sim are to come)",
+    "campaign": "inject faults into a cell and check what was promised",
     "demo": "bring a cell up, let it work, check what it did",
 }
 

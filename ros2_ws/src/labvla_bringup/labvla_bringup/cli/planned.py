@@ -19,7 +19,6 @@ PLANNED = {
     "shot": "take pictures of the simulated cell",
     "train": "train a policy",
     "eval": "judge a policy",
-    "campaign": "inject faults and check the promises",
     "monitor": "show the cell in a web browser",
 }
 

@@ -8,6 +8,7 @@ from labvla_policy.runtime.cell import load_cell
 HEIGHT, WIDTH = 96, 128
 CAMERAS = ("front", "side", "wrist")
 FPS = 30
+SOUND_LENGTHS = (45, 50, 55, 60, 48, 52)
 CELL = load_cell("franka")
 NAMES = tuple(name or f"unused_{i}" for i, name in enumerate(CELL.column_names))
 

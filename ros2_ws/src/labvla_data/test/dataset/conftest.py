@@ -1,17 +1,9 @@
-"""A small sound dataset, and others that have one thing wrong with them."""
-
-import sys
-from pathlib import Path
+"""Sound datasets of both versions; every episode stands in files of its own, to be spoiled."""
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "dataset"))
-
-from dataset_support import write
+from dataset_support import SOUND_LENGTHS, write
 
 from labvla_data.dataset.layout import V30
-
-LENGTHS = (45, 50, 55, 60, 48, 52)
 
 
 @pytest.fixture(scope="session", params=["v2.1", "v3.0"])
@@ -20,4 +12,4 @@ def sound(request, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(V30, "DATA_MB", 0)
         patch.setattr(V30, "VIDEO_MB", 0)
-        return write(folder, request.param, lengths=LENGTHS)
+        return write(folder, request.param, lengths=SOUND_LENGTHS)

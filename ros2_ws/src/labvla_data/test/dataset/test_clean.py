@@ -4,9 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from dataset_support import frame, write
+from dataset_support import SOUND_LENGTHS, frame, write
 
-from conftest import LENGTHS
 from labvla_data.checks.clean import clean
 from labvla_data.checks.scan import scan
 from labvla_data.checks.stats import stats
@@ -21,16 +20,16 @@ def dataset(request, sound, tmp_path_factory):
     if request.param == "alone":
         return sound
     version = open_dataset(sound).version
-    return write(tmp_path_factory.mktemp("shared") / "demo", version, lengths=LENGTHS)
+    return write(tmp_path_factory.mktemp("shared") / "demo", version, lengths=SOUND_LENGTHS)
 
 
 @pytest.mark.parametrize("drop", [(), (0,), (5,), (1, 2, 4), (0, 1, 2, 3, 4)])
 def test_kept_episodes_are_as_they_were(dataset, tmp_path, drop):
     clean(dataset, tmp_path / "copy", drop, workers=1)
     before, after = open_dataset(dataset), open_dataset(tmp_path / "copy")
-    kept = [number for number in range(len(LENGTHS)) if number not in drop]
+    kept = [number for number in range(len(SOUND_LENGTHS)) if number not in drop]
     assert [entry.index for entry in after.entries] == list(range(len(kept)))
-    assert after.info["total_frames"] == sum(LENGTHS[number] for number in kept)
+    assert after.info["total_frames"] == sum(SOUND_LENGTHS[number] for number in kept)
     index = []
     for new, old in enumerate(kept):
         one, other = before.episode(old), after.episode(new)
@@ -69,7 +68,7 @@ def test_statistics_are_invalid_until_they_are_computed_anew(dataset, tmp_path):
     repaired = open_dataset(copy)
     assert not repaired.stats_invalidated
     assert not (copy / "meta/stats.invalidated.json").exists()
-    frames = sum(LENGTHS[n] for n in (0, 2, 4, 5))
+    frames = sum(SOUND_LENGTHS[n] for n in (0, 2, 4, 5))
     assert repaired.norm_stats[STATE]["count"] == [frames]
 
 
@@ -77,8 +76,8 @@ def test_the_statistics_of_all_are_pooled_anew(dataset, tmp_path):
     if open_dataset(dataset).version != "v3.0":
         pytest.skip("version 2.1 pools them when it is loaded")
     clean(dataset, tmp_path / "copy", [0, 4], workers=1)
-    kept = [n for n in range(len(LENGTHS)) if n not in (0, 4)]
-    states = np.array([frame(n, k, ())[STATE] for n in kept for k in range(LENGTHS[n])])
+    kept = [n for n in range(len(SOUND_LENGTHS)) if n not in (0, 4)]
+    states = np.array([frame(n, k, ())[STATE] for n in kept for k in range(SOUND_LENGTHS[n])])
     pooled = json.loads((tmp_path / "copy/meta/stats.json").read_text())[STATE]
     assert np.allclose(pooled["mean"], states.mean(axis=0), atol=1e-6)
     assert np.allclose(pooled["std"], states.std(axis=0), atol=1e-6)
@@ -119,7 +118,7 @@ def test_what_stands_there_is_replaced_only_when_asked(dataset, tmp_path):
     clean(dataset, tmp_path / "copy", [], workers=1)
     with pytest.raises(DatasetError, match="exists already"):
         clean(dataset, tmp_path / "copy", [1], workers=1)
-    assert len(open_dataset(tmp_path / "copy")) == len(LENGTHS)
+    assert len(open_dataset(tmp_path / "copy")) == len(SOUND_LENGTHS)
     clean(dataset, tmp_path / "copy", [1], replace=True, workers=1)
-    assert len(open_dataset(tmp_path / "copy")) == len(LENGTHS) - 1
+    assert len(open_dataset(tmp_path / "copy")) == len(SOUND_LENGTHS) - 1
     assert [path.name for path in tmp_path.iterdir()] == ["copy"]

@@ -6,6 +6,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from dataset_support import SOUND_LENGTHS
 from spoiling import (
     change_column,
     change_info,
@@ -15,7 +16,6 @@ from spoiling import (
     video_of,
 )
 
-from conftest import LENGTHS
 from labvla_data.checks.detectors import DETECTORS
 from labvla_data.checks.scan import DEFAULTS, scan
 from labvla_data.dataset import ACTION, IMAGES, STATE, DatasetError, open_dataset
@@ -163,7 +163,7 @@ def test_nothing_is_wrong_with_a_sound_dataset(sound):
     assert report["bad_episodes"] == []
     assert report["per_episode_warnings"] == {}
     assert not report["dataset_incompatible"]
-    assert report["total_episodes"] == len(LENGTHS)
+    assert report["total_episodes"] == len(SOUND_LENGTHS)
     assert set(report["detector_summaries"]) == set(DETECTORS)
 
 
@@ -268,7 +268,7 @@ def test_an_interrupted_scan_goes_on(sound, tmp_path):
         progress=lambda done, _: seen.append(done),
     )
     assert seen[0] >= 3  # episodes that were not looked at again
-    assert report["total_episodes"] == len(LENGTHS)
+    assert report["total_episodes"] == len(SOUND_LENGTHS)
     assert not journal.exists()
 
 
