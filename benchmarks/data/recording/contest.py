@@ -165,7 +165,9 @@ def _begin(graph: Graph) -> None:
     deadline = time.monotonic() + PATIENCE
     time.sleep(SETTLING)
     while True:
-        answer = graph.call(StartEpisode, "labvla/start_episode", StartEpisode.Request())
+        answer = graph.call(
+            StartEpisode, "labvla/start_episode", StartEpisode.Request(), PATIENCE
+        )
         if answer.accepted:
             return
         if time.monotonic() > deadline:
