@@ -27,6 +27,7 @@ COMMANDS = {
     "move": "move to a posture of the cell, checked on the whole way",
     "record": "record episodes; repair recordings",
     "infer": "compute one chunk of actions from files",
+    "serve": "serve a checkpoint over the OpenPI protocol",
     "bench": "measure: control (model, node, data, sim are to come)",
     "demo": "bring a cell up, let it work, check what it did",
 }
