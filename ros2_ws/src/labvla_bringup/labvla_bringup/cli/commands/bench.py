@@ -21,7 +21,6 @@ _PACKAGE = "benchmarks"
 _PLANNED = {
     "model": "latency and memory of the policy network",
     "node": "overhead between camera, policy and controller",
-    "data": "throughput of recording and conversion",
 }
 
 
@@ -71,8 +70,9 @@ def run(arguments: argparse.Namespace) -> int:
     for table in _load(f"{arguments.part}.report").tables(result):
         print_table(table.title, table.columns, table.cells)
     print(f"result: {arguments.out / benchmark.RESULT}")
-    if (arguments.out / benchmark.PICTURE).exists():
-        print(f"picture: {arguments.out / benchmark.PICTURE}")
+    picture = getattr(benchmark, "PICTURE", None)  # not everything is easier to see than to read
+    if picture is not None and (arguments.out / picture).exists():
+        print(f"picture: {arguments.out / picture}")
     return ExitCode.DONE
 
 
@@ -123,6 +123,26 @@ def _delay(arguments: argparse.Namespace, benchmark: Any) -> dict[str, Any]:
     return result
 
 
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--seconds", type=_count, default=60, help="of each recording (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--load",
+        action="append",
+        choices=("bench", "lab", "jpeg"),
+        help="what is sent; may be given several times (default: all)",
+    )
+
+
+def _data(arguments: argparse.Namespace, benchmark: Any) -> dict[str, Any]:
+    loads = arguments.load or benchmark.LOADS
+    result: dict[str, Any] = benchmark.run(
+        arguments.out, arguments.seconds, loads, arguments.quick, _tell
+    )
+    return result
+
+
 def _count(text: str) -> int:
     number = int(text)
     if number < 1:
@@ -135,6 +155,11 @@ _PARTS = {
         "chunk streams through this controller and models of others: jerk, lag, stops, cost",
         _nothing,
         _control,
+    ),
+    "data": _Part(
+        "recording beside a sender that counts: cost, losses, and how many of them are known",
+        _add_data,
+        _data,
     ),
     "delay": _Part(
         "success and smoothness against the engine's delay, by scheduling mode, in simulated time",

@@ -7,12 +7,13 @@ import signal
 import sys
 import threading
 import time
+from typing import Any
 
 import rclpy
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from benchmarks.recording.numbered import IMAGE, Numbered, template
+from benchmarks.data.recording.numbered import Numbered, template
 from labvla_data.nodes.taps import type_of
 from labvla_data.recording.streams import Stream, streams_of
 from labvla_policy.nodes import qos
@@ -20,7 +21,7 @@ from labvla_policy.runtime.cell import Cell, load_cell
 
 # Streams without a nominal rate are sent as often as the simulated cell sends them.
 OTHER_RATE = 50.0
-SENT = ("Image", "CameraInfo", "JointState", "ControllerState")
+SENT = ("Image", "CompressedImage", "CameraInfo", "JointState", "ControllerState")
 TICK = 0.001  # s
 
 
@@ -29,10 +30,10 @@ class Topic:
 
     def __init__(self, node: Node, cell: Cell, stream: Stream) -> None:
         cameras = {camera.topic.rpartition("/")[0]: camera for camera in cell.cameras}
-        camera = cameras.get(stream.topic.rpartition("/")[0])
+        camera = cameras.get(stream.topic.removesuffix("/compressed").rpartition("/")[0])
         side = (camera.width, camera.height) if camera else (0, 0)
         rate = stream.rate or (camera.rate if camera else OTHER_RATE)
-        profile = qos.IMAGES if stream.kind == IMAGE else qos.RELIABLE
+        profile = qos.IMAGES if stream.large else qos.RELIABLE
         self._publisher = node.create_publisher(type_of(stream.kind), stream.topic, profile)
         self._messages: Numbered = template(stream.kind, cell, side)
         self._period = 1.0 / rate
@@ -59,7 +60,8 @@ def main() -> None:
     ending = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ending.set())
-    streams = [s for s in streams_of(cell) if s.kind.rpartition("/")[2] in SENT]
+    images: Any = sys.argv[2]
+    streams = [s for s in streams_of(cell, images) if s.kind.rpartition("/")[2] in SENT]
     topics = [Topic(node, cell, stream) for stream in streams]
     begin, epoch = time.monotonic(), time.time_ns()
     while not ending.is_set():

@@ -30,7 +30,7 @@ NOT_WRITABLE = "CameraInfo"
 
 def main() -> None:
     """Record a cell's streams into a file until SIGINT."""
-    cell, path = load_cell(sys.argv[1]), Path(sys.argv[2])
+    cell, images, path = load_cell(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     node = Node("naive_recorder")
     ending = threading.Event()
@@ -49,7 +49,7 @@ def main() -> None:
 
             return callback
 
-        for stream in streams_of(cell):
+        for stream in streams_of(cell, images):  # type: ignore[arg-type]
             if stream.kind.endswith(NOT_WRITABLE):
                 continue
             profile = qos.IMAGES if stream.large else qos.RELIABLE
