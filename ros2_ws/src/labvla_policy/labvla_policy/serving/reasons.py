@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import sys
 
+from labvla_policy.runtime.quoting import quoted
+
 LONGEST_DETAIL = 500  # characters
 
 REASONS: dict[str, str] = {
@@ -39,8 +41,10 @@ class RequestRefused(ValueError):
     def __init__(self, reason: str, detail: str) -> None:
         if reason not in REASONS:
             raise KeyError(f"{reason!r} is not described in reasons.py")
-        # Details quote what came, and what came may be megabytes.
-        self.reason, self.detail = reason, detail[:LONGEST_DETAIL]
+        self.reason = reason
+        self.detail = quoted(
+            detail, LONGEST_DETAIL
+        )  # it may quote what came, which may be megabytes
         super().__init__(f"{reason}: {self.detail}")
 
 

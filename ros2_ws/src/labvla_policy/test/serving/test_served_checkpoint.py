@@ -10,7 +10,10 @@ import yaml
 from PIL import Image
 from serving_support import Client, serving
 
+from labvla_policy.engines.remote import agreement
+from labvla_policy.engines.remote.dialects import LabVlaRos
 from labvla_policy.model.inference import load_policy
+from labvla_policy.openpi.metadata import Metadata
 from labvla_policy.runtime.cell import load_cell
 from labvla_policy.runtime.refusal import Refused
 from labvla_policy.serving.checkpoint import CheckpointPolicy, CheckpointSettings
@@ -72,6 +75,12 @@ def test_it_says_what_the_checkpoint_and_the_cell_are(client):
     assert said["contract_hash"] == cell.contract_hash
     assert len(said["norm_stats_hash"]) == 64
     assert set(said["extensions"]) == {"request_id", "deadline_ms", "seed", "prefix"}
+
+
+def test_a_remote_engine_has_nothing_left_to_believe(client):
+    cell, metadata = load_cell("franka"), Metadata.read(client.metadata)
+    agreement.check(metadata, cell, LabVlaRos(metadata, cell), "here")
+    assert agreement.unsaid(metadata) == {}
 
 
 @pytest.mark.parametrize("names", [("a", "b", "c"), ("d", "e", None), (None, "c", "d")])
