@@ -12,7 +12,6 @@ PLANNED = {
     "protocol": "parse, run or resume a written protocol",
     "serve": "serve a checkpoint over the OpenPI protocol",
     "teleop": "move the arm by keyboard, gamepad or SpaceMouse",
-    "export": "turn recordings into a LeRobot dataset",
     "replay": "drive the simulator from a recording and compare",
     "calibrate": "calibrate a camera",
     "generate": "generate demonstrations in simulation",

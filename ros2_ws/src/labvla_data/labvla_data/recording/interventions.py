@@ -8,7 +8,7 @@ from dataclasses import replace
 from labvla_data.recording.sidecar import Intervention
 
 # Owners of the motion (PolicyStatus.motion_owner) that take over from a policy.
-_PEOPLE = ("teleop", "correction")
+PEOPLE = ("teleop", "correction")
 
 
 class Interventions:
@@ -31,7 +31,7 @@ class Interventions:
                 return
             self._close(t)
             self._owner = owner
-            if owner in _PEOPLE:
+            if owner in PEOPLE:
                 self._found.append(Intervention(owner, t))
 
     def until(self, t: int) -> tuple[Intervention, ...]:
