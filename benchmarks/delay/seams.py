@@ -1,4 +1,4 @@
-"""What happens where one plan takes over from another; docs/benchmarks.md states the definitions."""
+"""What happens where one plan takes over from another; docs/benchmarks.md has the definitions."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def seams(recorder: MotionRecorder) -> list[Seam]:
         found.append(
             Seam(
                 jerk=float(jerk[cycles].max()),
-                jerk_10ms=float(coarse[cycles.start + COARSE : cycles.stop + COARSE].max()),
+                jerk_10ms=float(coarse[cycles.start : cycles.stop + COARSE].max()),
                 velocity_step=float(acceleration[cycles].max() * PERIOD),
                 gap=_largest(_at(after.plan, felt) - _at(before.plan, felt)),
                 velocity_gap=_largest(_speed(after.plan, felt) - _speed(before.plan, felt)),
@@ -61,7 +61,8 @@ def _cycle(recorder: MotionRecorder, t: int) -> int:
 
 
 def _at(plan: Prediction, t: int) -> Floats:
-    return resampled(plan, np.array([t]))[0][0]
+    joints: Floats = resampled(plan, np.array([t]))[0][0]
+    return joints
 
 
 def _speed(plan: Prediction, t: int) -> Floats:

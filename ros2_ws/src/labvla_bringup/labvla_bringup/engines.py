@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from labvla_bringup import resources
 from labvla_policy.engines.base import EngineError
+from labvla_policy.engines.labvla.options import LabvlaOptions
 from labvla_policy.engines.remote.options import RemoteOptions
 
 Options = Mapping[str, str]
 
+_LOADING = 600.0  # s: ten gigabytes from a slow disk, and a first answer
 _ROAD = 1.0  # s that the node gives an engine beyond its own deadline, to say that it has passed
 
 
@@ -28,11 +30,17 @@ def _remote_parameters(options: Options) -> dict[str, float]:
     return {"engine_timeout": RemoteOptions.parse(options).deadline + _ROAD}
 
 
+def _labvla_parameters(options: Options) -> dict[str, float]:
+    LabvlaOptions.parse(options)
+    return {"load_timeout": _LOADING}
+
+
 _KINDS: Mapping[str, EngineKind] = {
     "expert": EngineKind(),
     "replay": EngineKind(
         ("recording",), lambda: {"recording": str(resources.config("replays/nod.csv"))}
     ),
+    "labvla": EngineKind(LabvlaOptions.names(), parameters=_labvla_parameters),
     "remote": EngineKind(RemoteOptions.names(), parameters=_remote_parameters),
 }
 ENGINES = tuple(_KINDS)

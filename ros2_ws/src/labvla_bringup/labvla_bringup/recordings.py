@@ -36,7 +36,7 @@ def examine(bags: Iterable[Path]) -> Kept:
         sidecar = load(bag)
         ledger = sidecar.ledger if sidecar else {}
         with BagReader(bag) as reader:
-            held = {topic.name.lstrip("/"): topic.messages for topic in reader.topics}
+            held = {topic.name: topic.messages for topic in reader.topics}
             told = {topic: entry["written"] for topic, entry in ledger.items() if entry["written"]}
             as_told &= told == {topic: number for topic, number in held.items() if number}
             for message in reader.messages(

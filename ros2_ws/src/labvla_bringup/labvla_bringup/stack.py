@@ -15,6 +15,7 @@ from typing import Literal
 from labvla_bringup.engines import EngineChoice, choose
 from labvla_policy.engines.base import EngineError
 from labvla_policy.runtime.cell import Cell
+from labvla_policy.runtime.scheduling.scheduler import Mode
 
 Parameter = bool | int | float | str
 Robot = Literal["sim", "hardware"]
@@ -86,6 +87,7 @@ def describe(
     record: bool = True,
     recordings: str = "",
     engine_options: Mapping[str, str] | None = None,
+    scheduling: Mode = "async",
 ) -> Stack:
     """Describe the processes of a cell; `recordings` is the recorder's folder, if not its own."""
     if robot == "hardware":
@@ -107,7 +109,7 @@ def describe(
         engine=engine,
         robot=robot,
         namespace=namespace,
-        processes=(_sim(cell), _policy(cell, choice), *recorder),
+        processes=(_sim(cell), _policy(cell, choice, scheduling), *recorder),
     )
 
 
@@ -121,7 +123,7 @@ def _sim(cell: Cell) -> Process:
     )
 
 
-def _policy(cell: Cell, engine: EngineChoice) -> Process:
+def _policy(cell: Cell, engine: EngineChoice, scheduling: Mode) -> Process:
     return Process(
         name="policy",
         package="labvla_policy",
@@ -131,6 +133,7 @@ def _policy(cell: Cell, engine: EngineChoice) -> Process:
             "engine": engine.kind,
             "engine_options": json.dumps(dict(engine.options)),
             **engine.parameters,
+            "scheduling": scheduling,
             "use_sim_time": True,
         },
         ready=Ready(publishers=(CHUNKS,), services=("labvla/set_instruction",)),

@@ -42,8 +42,8 @@ class Labvla:
         assert done.stdout, done.stderr
         return done.returncode, json.loads(done.stdout)
 
-    def up(self, *words):
-        """Run `labvla up` in the background and wait until the stack is up."""
+    def up(self, *words, wait=True):
+        """Run `labvla up` in the background and, unless told otherwise, wait until it is up."""
         child = subprocess.Popen(
             [sys.executable, "-m", "labvla_bringup.cli", "up", *words],
             cwd=self.folder,
@@ -53,7 +53,8 @@ class Labvla:
             start_new_session=True,
         )
         self._background.append(child)
-        wait_for(lambda: (r := registry.current()) is not None and r.state == "up")
+        if wait:
+            wait_for(lambda: (r := registry.current()) is not None and r.state == "up")
         return child
 
     def end(self):
@@ -80,12 +81,22 @@ def labvla(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def franka_up(tmp_path_factory):
-    """A running stack that the tests of a module share: they look at it and leave it as it is."""
-    command = Labvla(tmp_path_factory.mktemp("franka_up"))
-    command.up("franka")
-    yield command
+def bring_up(tmp_path_factory):
+    """Brings up a stack for the tests of a module."""
+    command = Labvla(tmp_path_factory.mktemp("up"))
+
+    def up(*words):
+        command.up(*words)
+        return command
+
+    yield up
     command.end()
+
+
+@pytest.fixture(scope="module")
+def franka_up(bring_up):
+    """A running stack that the tests of a module share: they look at it and leave it as it is."""
+    return bring_up("franka")
 
 
 @pytest.fixture(name="wait_for")

@@ -4,8 +4,9 @@ import pytest
 import yaml
 from bag_support import BEGIN, SECOND, picture, read_with_mcap, read_with_rosbags, state, write_bag
 
+from labvla_data.bag.errors import BagError
 from labvla_data.bag.mcap_file import COMPRESSIONS
-from labvla_data.bag.reader import BagError, BagReader
+from labvla_data.bag.reader import BagReader
 
 
 def expected(seconds):

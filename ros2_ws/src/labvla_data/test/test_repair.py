@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from bag_support import BEGIN, SECOND, read_with_mcap, read_with_rosbags, write_bag
 
+from labvla_data.bag.errors import BagError
 from labvla_data.bag.mcap_file import COMPRESSIONS
-from labvla_data.bag.reader import BagError
 from labvla_data.bag.repair import is_sound, is_whole, repair
 
 

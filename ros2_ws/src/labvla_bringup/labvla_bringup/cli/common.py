@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from labvla_bringup import registry
 from labvla_bringup.cli.errors import Refusal, UsageError
@@ -22,6 +23,9 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
     """Add the choice of the engine and what it is told."""
     parser.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help="what answers")
     parser.add_argument(
+        "--checkpoint", metavar="DIR", help="what the engine labvla runs: a folder, or a hub id"
+    )
+    parser.add_argument(
         "--engine-option",
         metavar="NAME=VALUE",
         dest="engine_options",
@@ -34,6 +38,10 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
 def engine_options(arguments: argparse.Namespace) -> dict[str, str]:
     """Return what the engine is told; the same name twice is wrong use."""
     options: dict[str, str] = {}
+    if arguments.checkpoint is not None:
+        # The engine's process may have another working folder.
+        folder = Path(arguments.checkpoint).expanduser()
+        options["checkpoint"] = str(folder.resolve()) if folder.exists() else arguments.checkpoint
     for word in arguments.engine_options:
         name, equals, value = word.partition("=")
         if not name or not equals:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from labvla_bringup.cli.errors import EnvironmentLack, UsageError
-from labvla_data.bag.reader import BagError
+from labvla_data.bag.errors import BagError
 from labvla_data.dataset import DatasetError, NoRoomError
 from labvla_data.json_files import JsonFileError
 from labvla_data.parallel import WorkerLostError

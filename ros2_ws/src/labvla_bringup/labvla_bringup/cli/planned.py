@@ -10,7 +10,6 @@ from labvla_bringup.cli.errors import EnvironmentLack
 PLANNED = {
     "correct": "correct the running motion in words",
     "protocol": "parse, run or resume a written protocol",
-    "serve": "serve a checkpoint over the OpenPI protocol",
     "teleop": "move the arm by keyboard, gamepad or SpaceMouse",
     "replay": "drive the simulator from a recording and compare",
     "calibrate": "calibrate a camera",
@@ -18,7 +17,6 @@ PLANNED = {
     "shot": "take pictures of the simulated cell",
     "train": "train a policy",
     "eval": "judge a policy",
-    "campaign": "inject faults and check the promises",
     "monitor": "show the cell in a web browser",
 }
 

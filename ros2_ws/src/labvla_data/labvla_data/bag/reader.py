@@ -7,13 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from mcap.exceptions import McapError
 from mcap.reader import make_reader
 from mcap.summary import Summary
 
-
-class BagError(ValueError):
-    """A bag cannot be read; the text says why and what to do."""
+from labvla_data.bag.errors import DAMAGE, BagError
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,7 @@ class BagReader:
         try:
             self._reader = make_reader(self._stream, validate_crcs=True)
             summary = self._reader.get_summary()
-        except McapError as error:
+        except DAMAGE as error:
             self._stream.close()
             raise _damaged(self.path, error) from None
         if summary is None or summary.statistics is None:
@@ -95,10 +92,11 @@ class BagReader:
     def messages(
         self, topics: Iterable[str] | None = None, begin: int | None = None, end: int | None = None
     ) -> Iterator[BagMessage]:
-        """Return messages of some topics, or of all, between two log times."""
+        """Return messages of some topics, or of all, from one log time until before another."""
         wanted = None if topics is None else list(topics)
+        found = self._reader.iter_messages(wanted, starting_at=begin, ending_before=end)
         try:
-            for schema, channel, message in self._reader.iter_messages(wanted, begin, end):
+            for schema, channel, message in found:
                 yield BagMessage(
                     channel.topic,
                     schema.name if schema else "",
@@ -107,7 +105,7 @@ class BagReader:
                     message.sequence,
                     message.data,
                 )
-        except McapError as error:
+        except DAMAGE as error:
             raise _damaged(self.path, error) from None
 
 

@@ -21,12 +21,12 @@ from typing import BinaryIO
 import lz4.frame
 import zstandard
 from mcap.data_stream import ReadDataStream
-from mcap.exceptions import McapError
 from mcap.opcode import Opcode
 from mcap.reader import make_reader
 from mcap.records import Channel, Metadata, Schema
 
 from labvla_data.bag import metadata
+from labvla_data.bag.errors import DAMAGE, BagError
 from labvla_data.bag.mcap_file import (
     CHUNK_SIZES,
     MESSAGE_HEAD,
@@ -37,7 +37,7 @@ from labvla_data.bag.mcap_file import (
     message_index,
 )
 from labvla_data.bag.mcap_summary import MAGIC, Summary, encode
-from labvla_data.bag.reader import BagError, mcap_of
+from labvla_data.bag.reader import mcap_of
 from labvla_data.files import sync_folder
 
 Progress = Callable[[int, int], None]  # bytes done, of
@@ -55,8 +55,6 @@ _DECOMPRESS: dict[str, Callable[[memoryview, int], Piece]] = {
 _TOLD_TWICE = (Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE_INDEX)
 # What the new file has anyway, or has anew.
 _MADE_ANEW = (Opcode.HEADER, Opcode.MESSAGE_INDEX)
-# Whatever the libraries raise about bytes that are not what they should be.
-_DAMAGE = (McapError, ValueError, LookupError, struct.error, RuntimeError, zstandard.ZstdError)
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,7 @@ def is_sound(path: Path, progress: Progress = nothing) -> bool:
                     sound |= {message_index(*entries) for entries in index.items()}
                 elif opcode in _TOLD_TWICE and _RECORD.pack(opcode, len(body)) + body not in sound:
                     return False
-            except _DAMAGE:
+            except DAMAGE:
                 return False
     return opcode == Opcode.DATA_END
 
@@ -239,7 +237,7 @@ class _Copier:
                 self.file.add_metadata(record.name, record.metadata)
             else:
                 return opcode in _MADE_ANEW
-        except _DAMAGE:
+        except DAMAGE:
             self.damaged += opcode == Opcode.CHUNK
             return False
         return True
@@ -273,7 +271,7 @@ class _Copier:
 
 
 def _examine(body: bytes) -> tuple[Index, list[Schema], list[Channel]]:
-    """Return what a chunk holds, or raise one of _DAMAGE."""
+    """Return what a chunk holds, or raise one of DAMAGE."""
     _, _, size, checksum = CHUNK_SIZES.unpack_from(body)
     if size > _LARGEST_CHUNK:
         raise ValueError(f"a chunk of {size} bytes")

@@ -9,7 +9,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from labvla_data.bag.reader import BagError, mcap_of
+from labvla_data.bag.errors import BagError
+from labvla_data.bag.reader import mcap_of
 from labvla_data.dataset.errors import DatasetError
 from labvla_data.dataset.features import PictureFormat
 from labvla_data.dataset.layout import VERSIONS, Version

@@ -23,7 +23,7 @@ from labvla_data.export.commands import (
 )
 from labvla_data.export.reasons import Refused
 from labvla_data.export.source import Source, reading
-from labvla_data.recording.interventions import PEOPLE
+from labvla_data.recording.course import PEOPLE
 from labvla_data.recording.streams import CHUNKS, PROTOCOL, STATUS, USED
 from labvla_policy.runtime import grippers
 from labvla_policy.runtime.joint_sample import select_positions

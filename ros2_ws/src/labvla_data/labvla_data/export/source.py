@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from labvla_data.bag.reader import BagError, BagReader
+from labvla_data.bag.errors import BagError
+from labvla_data.bag.reader import BagReader
 from labvla_data.export.reasons import Refused
 from labvla_data.recording import sidecar as sidecars
 from labvla_data.recording.sidecar import Sidecar

@@ -19,7 +19,17 @@ from rclpy.serialization import deserialize_message
 from rclpy.task import Future
 from rclpy.utilities import get_rmw_implementation_identifier
 
-from labvla_data.bag.mcap_file import COMPRESSIONS
+from labvla_data.nodes.recorder_parameters import (
+    CELL,
+    COMPRESSION,
+    DEFAULT_DIRECTORY,
+    DIRECTORY,
+    DIRECTORY_VARIABLE,
+    FLOOR,
+    IMAGE_SOURCE,
+    MEMORY,
+    PREROLL,
+)
 from labvla_data.nodes.taps import Taps
 from labvla_data.recording.disk import MEGABYTE
 from labvla_data.recording.episode_writer import Result
@@ -29,34 +39,14 @@ from labvla_data.recording.ledger import Entry
 from labvla_data.recording.mending import bags_in, mend_all
 from labvla_data.recording.recorder import Recorder, RecorderSettings, Refused
 from labvla_data.recording.sidecar import Circumstances, Sidecar, Wish
-from labvla_data.recording.streams import IMAGES, PROTOCOL, STATUS, streams_of
+from labvla_data.recording.streams import PROTOCOL, STATUS, streams_of
 from labvla_msgs.msg import LossEntry, PolicyStatus, ProtocolStatus, RecorderStatus
 from labvla_msgs.srv import DiscardEpisode, FinishEpisode, StartEpisode
 from labvla_policy.nodes import qos, run
 from labvla_policy.nodes.events import Events
-from labvla_policy.nodes.parameters import Number, ParameterError, Text
+from labvla_policy.nodes.parameters import ParameterError
 from labvla_policy.nodes.stamps import to_stamp
 from labvla_policy.runtime.cell import CellError, load_cell
-
-DIRECTORY_VARIABLE = "LABVLA_RECORDINGS"
-DEFAULT_DIRECTORY = "out/recordings"
-
-CELL = Text("cell", "name or file of the cell that is recorded")
-DIRECTORY = Text(
-    "data_directory",
-    f"where episodes are kept; empty: ${DIRECTORY_VARIABLE}, or else {DEFAULT_DIRECTORY}",
-    "",
-)
-IMAGE_SOURCE = Text(
-    "images",
-    "cell: pictures as the policy sees them; jpeg: the cameras' compressed topics",
-    "cell",
-    IMAGES,
-)
-COMPRESSION = Text("compression", "of the chunks in the file", "none", COMPRESSIONS)
-PREROLL = Number("preroll", "s before the start that belong to an episode", 0.5, 0.0, 30.0)
-MEMORY = Number("memory", "MB that may wait for a slow disk", 256.0, 16.0, 16384.0)
-FLOOR = Number("disk_floor", "MB that must be free for an episode to begin", 1000.0, 20.0, 1e7)
 
 STATUS_PERIOD = 1.0  # s
 _OUTCOMES = {
@@ -118,7 +108,7 @@ class RecorderNode(Node):  # type: ignore[misc]  # rclpy has no types
         self._directory = settings.directory
         self._statuses = self.create_publisher(RecorderStatus, "labvla/recorder", qos.RELIABLE)
         self.create_timer(
-            STATUS_PERIOD, self._publish_status, clock=Clock(clock_type=ClockType.STEADY_TIME)
+            STATUS_PERIOD, self._look_after_itself, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
         self.create_service(StartEpisode, "labvla/start_episode", self._on_start)
         self.create_service(FinishEpisode, "labvla/finish_episode", self._on_finish)
@@ -197,8 +187,8 @@ class RecorderNode(Node):  # type: ignore[misc]  # rclpy has no types
     # What the recorder wants to know and to tell
 
     def _on_status(self, item: Item) -> None:
-        self._policy = deserialize_message(item.data, PolicyStatus)
-        self._recorder.interventions.note(item.arrival, self._policy.motion_owner)
+        policy = self._policy = deserialize_message(item.data, PolicyStatus)
+        self._recorder.course.note(item.arrival, policy.motion_owner, policy.instruction)
 
     def _on_protocol(self, item: Item) -> None:
         protocol = deserialize_message(item.data, ProtocolStatus)
@@ -225,6 +215,13 @@ class RecorderNode(Node):  # type: ignore[misc]  # rclpy has no types
         with self._telling:
             now = self._taps.now()
             self._events.tell(int(incident.severity), "recorder", incident, now, 0)
+
+    def _look_after_itself(self) -> None:
+        """Tell the status; give up where nothing can be received any more."""
+        self._publish_status()
+        if self._taps.failure is not None:
+            self._recorder.end("fault")
+            raise self._taps.failure
 
     def _publish_status(self) -> None:
         now = self._recorder.snapshot()

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from labvla_data.bag.reader import BagError, mcap_of
+from labvla_data.bag.errors import BagError
+from labvla_data.bag.reader import mcap_of
 from labvla_data.bag.repair import (
     Mended,
     Progress,

@@ -57,7 +57,7 @@ def test_a_schema_of_another_robot(sound, tmp_path):
     schema = json.loads((sound / "meta/labvla_schema.json").read_text())
     path = tmp_path / "schema.json"
     path.write_text(json.dumps({**schema, "delta_mask": [True] * 13 + [False]}))
-    with pytest.raises(DatasetError, match="its actions have 8 columns, those of the schema 14"):
+    with pytest.raises(DatasetError, match=r"its actions have 8 columns, those of the schema 14"):
         stats(sound, schema=path)
     path.write_text(json.dumps({**schema, "state_keys": ["observation.effort"]}))
     with pytest.raises(DatasetError, match=r"names observation\.effort"):

@@ -6,7 +6,6 @@ activating is refused until it is ready. Translation only; the work is done by P
 
 from __future__ import annotations
 
-import json
 import sys
 import threading
 
@@ -26,7 +25,17 @@ from labvla_policy.nodes.events import Events
 from labvla_policy.nodes.inputs import Inputs
 from labvla_policy.nodes.loop import PolicyLoop
 from labvla_policy.nodes.move_to_server import MoveToServer
-from labvla_policy.nodes.parameters import Number, ParameterError, Text
+from labvla_policy.nodes.parameters import ParameterError
+from labvla_policy.nodes.policy_diagnostics import PolicyDiagnostics
+from labvla_policy.nodes.policy_parameters import (
+    CELL,
+    ENGINE,
+    LOADING,
+    OPTIONS,
+    ROWS,
+    SCHEDULING,
+    TIMEOUT,
+)
 from labvla_policy.nodes.stamps import to_stamp
 from labvla_policy.runtime.arbiter import Arbiter
 from labvla_policy.runtime.cell import Cell, CellError, load_cell
@@ -39,16 +48,6 @@ from labvla_policy.runtime.observation.assembler import Assembler
 from labvla_policy.runtime.refusal import Refusal
 from labvla_policy.runtime.scheduling.scheduler import Scheduler, SchedulerSettings
 
-CELL = Text("cell", "name or file of the cell that is driven")
-ENGINE = Text("engine", "what answers observations")
-OPTIONS = Text("engine_options", "what the engine needs, as a JSON object", "{}")
-MODES = ("sync", "async", "ensemble", "rtc")
-SCHEDULING = Text("scheduling", "how predictions follow each other", "async", MODES)
-# 0.27 s at 30 Hz: in fast motion the controller begins to brake 0.3 s after the last chunk.
-ROWS = Number("execute_rows", "rows of a prediction after which the next takes over", 8, 1, 1000)
-TIMEOUT = Number("engine_timeout", "s that the engine may take for an answer", 2.0, 0.05, 60.0)
-LOADING = Number("load_timeout", "s that the engine may take to load and warm up", 120.0, 1, 3600)
-
 STATUS_PERIOD = 0.2  # s
 
 
@@ -58,11 +57,10 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
     def __init__(self) -> None:
         super().__init__("policy")
         self.cell: Cell = load_cell(CELL.read(self))
-        options = json.loads(OPTIONS.read(self))
         self._engine = ENGINE.read(self)
-        spec = EngineSpec(self._engine, self.cell.origin.file, options)
+        spec = EngineSpec(self._engine, self.cell.origin.file, OPTIONS.read(self))
         self._mode = SCHEDULING.read(self)
-        settings = SchedulerSettings(mode=self._mode, execute_rows=int(ROWS.read(self)))  # type: ignore[arg-type]
+        settings = SchedulerSettings(mode=self._mode, execute_rows=ROWS.read(self))  # type: ignore[arg-type]
         contract = self.cell.policy
 
         self._inputs = Inputs(self, self.cell)
@@ -112,8 +110,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         self.create_timer(
             STATUS_PERIOD, self._on_status_time, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
-        self._diagnostics = Diagnostics(
-            self,
+        diagnostics = PolicyDiagnostics(
             self.cell,
             self._inputs,
             self._loop,
@@ -123,6 +120,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
             self._outlet,
             self._events,
         )
+        self._diagnostics = Diagnostics(self, self.cell.name, diagnostics.find)
         self._make_services()
 
     def _make_services(self) -> None:
@@ -209,11 +207,13 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         return True, f"stopped{missing}; `labvla recover` makes the cell ready again"
 
     def _reset_stop(self) -> tuple[bool, str]:
-        if self._state != PolicyStatus.STOPPED:
-            return True, "there was no stop to clear"
+        # The controller may be stopped without this node: by somebody else, or before its restart.
+        # Then an instruction may still be set, which must not move the arm at once.
+        self._cycle.halt()
         missing = self._controller.ask("reset_stop")
         self._arbiter.reset_stop()
-        self._state = PolicyStatus.ACTIVE
+        if self._state == PolicyStatus.STOPPED:
+            self._state = PolicyStatus.ACTIVE
         return True, f"ready{missing}; the instruction has to be given again"
 
     def _on_instruction(

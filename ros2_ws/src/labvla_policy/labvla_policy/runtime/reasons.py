@@ -141,6 +141,14 @@ REASONS: dict[str, Reason] = {
                 "the engine's process answered something that is no prediction",
                 "an engine that does not keep to the interface",
             ),
+            "checkpoint_contract": (
+                "the checkpoint is not one for this cell",
+                "use a checkpoint for this cell, or correct what the cell's `policy` says",
+            ),
+            "prompt_too_long": (
+                "an instruction of more tokens than the policy reads",
+                "say it in fewer words, or let the engine cut it (`cut_prompts=on`)",
+            ),
             "error_reply": (
                 "the server answered with an error instead of rows",
                 "read the server's log; an overload passes by itself",
@@ -341,6 +349,35 @@ REASONS: dict[str, Reason] = {
             "not_reached": (
                 "the motion is over, and the arms are not where it leads",
                 "look for what holds them; ask again",
+            ),
+        },
+    ),
+    **_group(
+        "gripper",
+        {
+            "gripper_missing": (
+                "nobody offers the gripper's interface",
+                "start its driver; compare the cell's `action` and `interface` with it",
+            ),
+            "gripper_refused": (
+                "the gripper's driver rejected a goal",
+                "read the driver's log; a Franka hand needs homing once",
+            ),
+            "gripper_silent": (
+                "the gripper's driver did not answer a goal",
+                "restart the driver",
+            ),
+            "gripper_failed": (
+                "the driver gave a goal up, and the fingers are not where it leads",
+                "look at the fingers; home the hand, or restart the driver",
+            ),
+            "gripper_hung": (
+                "a goal has neither ended nor brought the fingers where it leads",
+                "the fingers were told to stop; restart the driver if it comes back",
+            ),
+            "gripper_setpoint": (
+                "set-points name a gripper that the cell does not have",
+                "controller and bridge must run with the same cell",
             ),
         },
     ),

@@ -19,7 +19,7 @@ REASONS: dict[str, str] = {
     "state_missing": "no state: it is never taken to be zeros",
     "state_shape": "not as many numbers as the policy's state has",
     "state_values": "not numbers, or NaN or infinite",
-    "prompt_type": "an instruction that is no text",
+    "prompt_unreadable": "an instruction that is no text, or that the policy cannot read",
     "prompt_missing": "no instruction, and the server has no default one",
     "prompt_conflict": "`prompt` and `language_instruction` say different things",
     "prompt_too_long": "more characters or tokens than the policy reads",
@@ -27,6 +27,7 @@ REASONS: dict[str, str] = {
     "overload": "as many requests are waiting as are allowed; try again after `retry_after_ms`",
     "deadline": "not answered within the request's or the server's time",
     "draining": "the server is going down",
+    "policy_input": "the policy cannot take what it is given; its own text says why",
     "policy_answer": "the policy answered with NaN or another shape: not handed on",
     "internal_server_error": "the policy failed; the server's log has the reason",
 }

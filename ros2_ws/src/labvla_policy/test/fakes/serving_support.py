@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -33,7 +34,8 @@ class FunctionPolicy:
     prompt_limit: int | None = 48
     spoil: object = None  # called with the rows; what it returns or raises is the answer
     gate: threading.Event = field(default_factory=threading.Event)  # closed: infer waits
-    asked: list = field(default_factory=list)
+    asked: deque = field(default_factory=lambda: deque(maxlen=64))  # pictures are large
+    count: int = 0
     at_once: int = 0
     most_at_once: int = 0
 
@@ -60,6 +62,7 @@ class FunctionPolicy:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         self.asked.append(request)
+        self.count += 1
         assert self.gate.wait(WAIT)
         rows = expected_rows(request.images, request.state, request.prompt)
         self.at_once -= 1

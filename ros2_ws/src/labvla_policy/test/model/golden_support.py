@@ -19,6 +19,7 @@ PREFIX_IMAGES = 3 * 66
 
 
 @cache
+@torch.inference_mode(False)  # kept for tests that need gradients, whoever asks first
 def tensors(variant):
     return load_file(GOLDEN / variant / "vectors.safetensors")
 
@@ -34,6 +35,7 @@ def pixels():
 
 
 @cache
+@torch.inference_mode(False)
 def frame(name):
     """A camera's frame: 3 x height x width bytes."""
     with Image.open(GOLDEN / "frames" / f"{name}.png") as image:
@@ -43,6 +45,7 @@ def frame(name):
 
 
 @cache
+@torch.inference_mode(False)
 def _seen(pixel_plan, name):
     return pixel_plan(frame(name))
 

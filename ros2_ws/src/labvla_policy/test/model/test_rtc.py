@@ -117,11 +117,11 @@ def test_guided_chunks_are_about_as_sure_as_the_truth():
 def test_chunks_of_strongly_correlated_data_stay_smooth(apart):
     """Where a few directions hold all of the variance, a fixed weight corrects each of them many
     times over: rows then differ more than the data's ever do, and the seam opens."""
-    flow = GaussianFlow.smooth(50, 4, reach=20.0, across=0.9)
-    plans = flow.draw(40, seed=1) + apart
-    shape = Continuation.of(plans[0, :25], 8, 50, 4)
+    flow = GaussianFlow.smooth(50, 8, reach=20.0, across=0.9)
+    plans = flow.draw(24, seed=1) + apart
+    shape = Continuation.of(plans[0, :25], 8, 50, 8)
     continuation = Continuation(plans, shape.weight.double(), shape.frozen)
-    noise = noise_for(flow, 40, 2)
+    noise = noise_for(flow, 24, 2)
 
     def seam(velocity):
         chunks = follow(velocity, noise, STEPS)

@@ -18,12 +18,13 @@ from std_msgs.msg import String
 from labvla_control import Mode
 from labvla_msgs.srv import InjectFault, JudgeScene, ResetScene
 from labvla_policy.nodes import qos, run
-from labvla_policy.nodes.parameters import Number, ParameterError, Text
+from labvla_policy.nodes.parameters import ParameterError
 from labvla_policy.nodes.stamps import NANOSECONDS, to_stamp
 from labvla_policy.runtime.cell import CellError, load_cell
 from labvla_sim.nodes.cameras import CameraThread
 from labvla_sim.nodes.controller_face import ControllerFace
 from labvla_sim.nodes.invariants_face import InvariantsFace
+from labvla_sim.nodes.sim_parameters import CELL, SEED, TASK
 from labvla_sim.plant import Pacer, SimCell
 from labvla_sim.plant.controlled import PERIOD, STATE_RATE, ControlledCell
 from labvla_sim.plant.faults import JointFaults, JointReading
@@ -33,10 +34,6 @@ from labvla_sim.plant.stamps import StampClock
 from labvla_sim.tasks import TASKS, Trial
 from labvla_sim.tasks.variation import VARIATIONS
 from labvla_sim.truth_text import to_text
-
-CELL = Text("cell", "name or file of the cell that is simulated")
-TASK = Text("task", "task that is put up at the start", "pick", tuple(TASKS))
-SEED = Number("seed", "of the scene that is put up at the start", 1.0, 0.0, 2.0**31)
 
 TRUTH_RATE = 30.0  # Hz
 
@@ -48,7 +45,7 @@ class SimNode(Node):  # type: ignore[misc]  # rclpy has no types
         super().__init__("sim")
         self.cell = load_cell(CELL.read(self))
         trial = Trial(SimCell(self.cell))
-        trial.reset(TASK.read(self), int(SEED.read(self)))
+        trial.reset(TASK.read(self), SEED.read(self))
         self._controlled = ControlledCell(trial)
         self._clock = StampClock()
         self._held_until = 0.0  # s of the machine's clock, while the plant is paused

@@ -12,7 +12,7 @@ from labvla_bringup.cli.common import add_json, stack_graph
 from labvla_bringup.cli.errors import ExitCode, Refusal, UsageError
 from labvla_bringup.console import complain, print_json, print_table, progress_bar
 from labvla_bringup.graph import Graph
-from labvla_data.bag.reader import BagError
+from labvla_data.bag.errors import BagError
 from labvla_data.recording.mending import bags_in, mend
 from labvla_msgs.msg import LossEntry, RecorderStatus
 from labvla_msgs.srv import DiscardEpisode, FinishEpisode, StartEpisode

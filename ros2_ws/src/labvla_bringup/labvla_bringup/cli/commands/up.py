@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import get_args
 
 from labvla_bringup.bench_cell import write_bench_cell
 from labvla_bringup.cli.common import add_engine, cell_from, engine_options
@@ -11,12 +12,19 @@ from labvla_bringup.cli.errors import Refusal, UsageError
 from labvla_bringup.console import LogPrinter
 from labvla_bringup.stack import StackError, describe
 from labvla_bringup.supervisor import Supervisor, SupervisorError, new_log_dir
+from labvla_policy.runtime.scheduling.scheduler import Mode
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("cell", metavar="CELL", help="name of a cell, or path of a cell file")
     add_engine(parser)
+    parser.add_argument(
+        "--scheduling",
+        choices=get_args(Mode),
+        default="async",
+        help="how predictions follow each other; rtc: each continues the one before (%(default)s)",
+    )
     parser.add_argument("--namespace", default="", help="ROS namespace of the stack, e.g. /lab1")
     parser.add_argument("--no-recorder", action="store_true", help="run without the recorder")
     parser.add_argument(
@@ -43,6 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
             record=not arguments.no_recorder,
             recordings=arguments.recordings,
             engine_options=engine_options(arguments),
+            scheduling=arguments.scheduling,
         )
     except StackError as error:
         raise UsageError(str(error)) from None

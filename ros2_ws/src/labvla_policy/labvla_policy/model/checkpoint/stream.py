@@ -28,7 +28,7 @@ def write_tensors(
     """Write what `specs` announces; `produce` makes one tensor at a time."""
     # The widest types first: every tensor then begins where its type may begin.
     names = sorted(specs, key=lambda name: (-specs[name][0].itemsize, name))
-    sizes = {name: _bytes(*specs[name]) for name in names}
+    sizes = {name: tensor_bytes(*specs[name]) for name in names}
     total = sum(sizes.values())
     free = shutil.disk_usage(path.parent).free
     if free < total:
@@ -52,7 +52,8 @@ def write_tensors(
         os.fsync(file.fileno())
 
 
-def _bytes(dtype: torch.dtype, shape: tuple[int, ...]) -> int:
+def tensor_bytes(dtype: torch.dtype, shape: tuple[int, ...]) -> int:
+    """Return how many bytes of a file such a tensor takes."""
     size: int = dtype.itemsize
     for length in shape:
         size *= length

@@ -1,0 +1,15 @@
+"""The parameters of the policy node."""
+
+from labvla_policy.nodes.parameters import Declared, Number, Options, Text, Whole
+
+CELL = Text("cell", "name or file of the cell that is driven")
+ENGINE = Text("engine", "what answers observations")
+OPTIONS = Options("engine_options", "what the engine needs")
+MODES = ("sync", "async", "ensemble", "rtc")
+SCHEDULING = Text("scheduling", "how predictions follow each other", "async", MODES)
+# 0.27 s at 30 Hz: in fast motion the controller begins to brake 0.3 s after the last chunk.
+ROWS = Whole("execute_rows", "rows of a prediction after which the next takes over", 8, 1, 1000)
+TIMEOUT = Number("engine_timeout", "s that the engine may take for an answer", 2.0, 0.05, 600.0)
+LOADING = Number("load_timeout", "s that the engine may take to load and warm up", 120.0, 1, 3600)
+
+PARAMETERS: tuple[Declared, ...] = (CELL, ENGINE, OPTIONS, SCHEDULING, ROWS, TIMEOUT, LOADING)
