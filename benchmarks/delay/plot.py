@@ -38,7 +38,12 @@ _PANELS = (
         lambda row: row["boundary_jerk_median"],
     ),
 )
-_COLOURS = {"sync": "#7bb2d9", "async": "#d7263d", "ensemble": "#2a9d8f", "rtc, continuing": "#e9a23b"}  # fmt: skip
+_COLOURS = {
+    "sync": "#7bb2d9",
+    "async": "#d7263d",
+    "ensemble": "#2a9d8f",
+    "rtc, continuing": "#e9a23b",
+}
 _STAGGER = 3.0  # ms between modes, so that intervals can be told apart
 
 

@@ -12,7 +12,8 @@ from labvla_bringup.campaign.catalogue import ANSWER, FAULTS, as_markdown
 from labvla_bringup.campaign.causes import Ordered, Passing, Spoiled
 from labvla_bringup.campaign.run import Result, Violation, violations_of
 from labvla_bringup.campaign.stops import Measured, Stop
-from labvla_bringup.stack import ENGINES, describe
+from labvla_bringup.engines import ENGINES
+from labvla_bringup.stack import describe
 from labvla_control import Refusal, StopReason
 from labvla_data.recording.incidents import MEANINGS
 from labvla_policy.engines.faulty import MISDEEDS

@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from cell_support import write_cell
+from recorded_cell import write_cell
 
 from labvla_data.recording.streams import streams_of
 from labvla_policy.runtime.cell import load_cell

@@ -8,7 +8,7 @@ from dataclasses import replace
 from labvla_data.recording.sidecar import Intervention
 
 # Owners of the motion (PolicyStatus.motion_owner) that take over from a policy.
-_PEOPLE = ("teleop", "correction")
+PEOPLE = ("teleop", "correction")
 
 
 class Course:
@@ -38,7 +38,7 @@ class Course:
                 return
             self._close(t)
             self._owner = owner
-            if owner in _PEOPLE:
+            if owner in PEOPLE:
                 self._interventions.append(Intervention(owner, t))
 
     def interventions(self, t: int) -> tuple[Intervention, ...]:
