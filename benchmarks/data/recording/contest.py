@@ -165,9 +165,7 @@ def _begin(graph: Graph) -> None:
     deadline = time.monotonic() + PATIENCE
     time.sleep(SETTLING)
     while True:
-        answer = graph.call(
-            StartEpisode, "labvla/start_episode", StartEpisode.Request(), PATIENCE
-        )
+        answer = graph.call(StartEpisode, "labvla/start_episode", StartEpisode.Request(), PATIENCE)
         if answer.accepted:
             return
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""Recording with the whole stack: from the command line, through a killed recorder, at the end."""
+"""Recording with the whole stack: from the command line, and through a killed recorder."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ def begin(labvla, wait_for, *words):
     found = {}
 
     def started():
-        code, found["answer"] = labvla.json_or_error("record", "start", *words)
+        code, found["answer"] = labvla.json("record", "start", *words)
         return code == 0
 
     wait_for(started)
@@ -44,7 +44,6 @@ def test_an_episode_from_the_command_line(franka_up, wait_for):
     assert (status["state"], status["episode_id"]) == ("recording", episode)
     assert status["silent"] == []
 
-    labvla("say", "")
     code, finished = labvla.json("record", "finish", "--outcome", "failure", "--notes", "a test")
     assert code == 0
     bag = Path(finished["path"]).parent
@@ -60,14 +59,11 @@ def test_an_episode_from_the_command_line(franka_up, wait_for):
     assert {topic: e["written"] for topic, e in finished["lost"].items() if e["written"]} == {
         topic: number for topic, number in held.items() if number
     }
-    assert load_cell(bag / "cell.yaml").hash == described.circumstances.cell_hash
+    assert load_cell(bag / described.cell_file).hash == described.circumstances.cell_hash
 
     repaired = labvla("record", "--repair", str(bag))
     assert repaired.returncode == 0
     assert "nothing to repair" in repaired.stdout
-    nothing = labvla("record", "finish")
-    assert nothing.returncode == 1
-    assert "no episode is being recorded" in nothing.stderr
 
 
 def test_a_killed_recorder_comes_back_and_repairs_while_the_cell_goes_on(franka_up, wait_for):
@@ -82,14 +78,6 @@ def test_a_killed_recorder_comes_back_and_repairs_while_the_cell_goes_on(franka_
     assert pid_of("recorder") != before
     with BagReader(bag) as reader:
         assert sum(topic.messages for topic in reader.topics) > 0
-
-
-def test_the_end_of_the_stack_keeps_what_was_being_recorded(labvla, wait_for):
-    labvla.up("franka")
-    episode = begin(labvla, wait_for)["episode_id"]
-    assert labvla("down").returncode == 0
-    described = sidecar.load(labvla.folder / "out" / "recordings" / episode)
-    assert (described.state, described.ended_by) == ("finished", "shutdown")
 
 
 @pytest.mark.parametrize("words", [(), ("--repair",), ("fly",), ("--repair", "nowhere")])

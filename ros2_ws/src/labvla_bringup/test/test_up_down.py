@@ -6,6 +6,7 @@ import signal
 import pytest
 
 from labvla_bringup import leftovers, registry
+from labvla_data.recording import sidecar
 
 
 def stack_processes():
@@ -51,8 +52,12 @@ def test_the_stack_answers_and_goes_down(labvla):
     assert second.returncode == 1
     assert "franka is up already" in second.stderr
 
+    code, episode = labvla.json("record", "start")
+    assert code == 0, episode
     assert labvla("down").returncode == 0
     assert child.wait(timeout=5) == 0
+    described = sidecar.load(labvla.folder / "out" / "recordings" / episode["episode_id"])
+    assert (described.state, described.ended_by) == ("finished", "shutdown")
     assert stack_processes() == []
     code, status = labvla.json("status")
     assert (code, status["state"], status["processes"]) == (1, "down", [])

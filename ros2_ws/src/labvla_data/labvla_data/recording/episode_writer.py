@@ -128,7 +128,8 @@ class EpisodeWriter(threading.Thread):
         )
         self._sidecar.save(self._folder)
         if self._cell_file is not None:
-            shutil.copyfile(self._cell_file, self._folder / sidecars.CELL_FILE)
+            # Under its own name: that is how a cell is loaded.
+            shutil.copyfile(self._cell_file, self._folder / self._cell_file.name)
         for stream in range(len(self._ledger.streams)):
             self._channel(stream)
 

@@ -216,9 +216,13 @@ class Recorder:
         circumstances = self._circumstances()
         begin = self._clock()
         folder = self._new_folder(circumstances.cell)
-        instruction = wish.instruction or circumstances.instruction
         sidecar = Sidecar(
-            folder.name, "", begin, replace(wish, instruction=instruction), circumstances
+            episode_id=folder.name,
+            bag="",
+            cell_file=self._cell_file.name if self._cell_file is not None else "",
+            begin=begin,
+            wish=replace(wish, instruction=wish.instruction or circumstances.instruction),
+            circumstances=circumstances,
         )
         ledger = Ledger(self._streams, begin)
         writer = EpisodeWriter(

@@ -12,7 +12,6 @@ from labvla_data.files import replace_text
 from labvla_policy.runtime.types import NANOSECONDS
 
 FILE = "episode.json"
-CELL_FILE = "cell.yaml"
 FORMAT = "labvla.episode.1"
 
 RECORDING = "recording"  # or what is left when the recorder was killed
@@ -62,6 +61,7 @@ class Sidecar:
 
     episode_id: str
     bag: str  # name of the MCAP file
+    cell_file: str  # name of the copy of the cell's description
     begin: int  # ns
     wish: Wish
     circumstances: Circumstances

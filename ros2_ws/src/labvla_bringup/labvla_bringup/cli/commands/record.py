@@ -98,8 +98,7 @@ def _start(arguments: argparse.Namespace) -> int:
         tags=arguments.tag,
     )
     answer = _ask(StartEpisode, "labvla/start_episode", request)
-    result = {"accepted": True, "message": answer.message, "episode_id": answer.episode_id}
-    return _report(arguments, result, answer.message)
+    return _answer(arguments, answer, {"episode_id": answer.episode_id})
 
 
 def _add_finish(parser: argparse.ArgumentParser) -> None:
@@ -110,16 +109,12 @@ def _add_finish(parser: argparse.ArgumentParser) -> None:
 def _finish(arguments: argparse.Namespace) -> int:
     request = FinishEpisode.Request(outcome=OUTCOMES[arguments.outcome], notes=arguments.notes)
     answer = _ask(FinishEpisode, "labvla/finish_episode", request)
-    result = {
-        "accepted": True,
-        "message": answer.message,
-        "path": answer.path,
-        "duration": answer.duration,
-        "lost": _losses(answer.lost),
-    }
-    if not arguments.json:
+    if answer.accepted and not arguments.json:
         _show_losses(answer.lost)
-    return _report(arguments, result, answer.message)
+    lost = _losses(answer.lost)
+    return _answer(
+        arguments, answer, {"path": answer.path, "duration": answer.duration, "lost": lost}
+    )
 
 
 def _add_discard(parser: argparse.ArgumentParser) -> None:
@@ -128,8 +123,7 @@ def _add_discard(parser: argparse.ArgumentParser) -> None:
 
 def _discard(arguments: argparse.Namespace) -> int:
     request = DiscardEpisode.Request(reason=arguments.reason)
-    answer = _ask(DiscardEpisode, "labvla/discard_episode", request)
-    return _report(arguments, {"accepted": True, "message": answer.message}, answer.message)
+    return _answer(arguments, _ask(DiscardEpisode, "labvla/discard_episode", request), {})
 
 
 def _add_status(_parser: argparse.ArgumentParser) -> None:
@@ -139,29 +133,25 @@ def _add_status(_parser: argparse.ArgumentParser) -> None:
 def _status(arguments: argparse.Namespace) -> int:
     with stack_graph() as graph:
         status = _newest_status(graph)
-    state = _STATES[status.state]
-    result = {
-        "state": state,
-        "episode_id": status.episode_id,
-        "duration": status.duration,
-        "directory": status.directory,
-        "bytes_written": status.bytes_written,
-        "bytes_waiting": status.bytes_waiting,
-        "bytes_free": status.bytes_free,
-        "silent": list(status.silent),
-        "lost": _losses(status.lost),
-        "message": status.message,
-    }
-    lines = [f"{state} {status.episode_id}".strip()]
+    if arguments.json:
+        fields = (
+            "episode_id", "duration", "directory", "bytes_written", "bytes_waiting", "bytes_free",
+            "message",
+        )  # fmt: skip
+        result = {name: getattr(status, name) for name in fields}
+        result |= {"silent": list(status.silent), "lost": _losses(status.lost)}
+        print_json({"state": _STATES[status.state], **result})
+        return ExitCode.DONE
+    print(f"{_STATES[status.state]} {status.episode_id}".strip())
     if status.episode_id:
-        lines.append(f"{status.duration:.1f} s, {status.bytes_written / 1e6:.1f} MB written")
-        if not arguments.json:
-            _show_losses(status.lost)
-    lines.append(f"{status.directory}: {status.bytes_free / 1e9:.1f} GB free")
-    lines += [f"nothing comes on {topic}" for topic in status.silent]
+        print(f"{status.duration:.1f} s, {status.bytes_written / 1e6:.1f} MB written")
+        _show_losses(status.lost)
+    print(f"{status.directory}: {status.bytes_free / 1e9:.1f} GB free")
+    for topic in status.silent:
+        print(f"nothing comes on {topic}")
     if status.message:
-        lines.append(status.message)
-    return _report(arguments, result, "\n".join(lines))
+        print(status.message)
+    return ExitCode.DONE
 
 
 def _newest_status(graph: Graph) -> RecorderStatus:
@@ -174,18 +164,18 @@ def _newest_status(graph: Graph) -> RecorderStatus:
 
 def _ask(kind: Any, name: str, request: Any) -> Any:
     with stack_graph() as graph:
-        answer = graph.call(kind, name, request, timeout=30.0)
-    if not answer.accepted:
-        raise Refusal(answer.message)
-    return answer
+        return graph.call(kind, name, request, timeout=30.0)
 
 
-def _report(arguments: argparse.Namespace, result: dict[str, Any], text: str) -> int:
+def _answer(arguments: argparse.Namespace, answer: Any, more: dict[str, Any]) -> int:
+    """Show what the recorder said."""
     if arguments.json:
-        print_json(result)
+        print_json({"accepted": answer.accepted, "message": answer.message, **more})
+    elif answer.accepted:
+        print(answer.message)
     else:
-        print(text)
-    return ExitCode.DONE
+        complain(answer.message)
+    return ExitCode.DONE if answer.accepted else ExitCode.NO
 
 
 def _losses(entries: list[LossEntry]) -> dict[str, dict[str, int]]:
