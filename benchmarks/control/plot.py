@@ -10,12 +10,11 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from benchmarks.common.look import FAINT, STYLE
 from benchmarks.common.result import select
 from benchmarks.control.arm import Arm
 from benchmarks.control.rows import Row
 
-_INK = "#1f2933"
-_FAINT = "#9aa5b1"
 _GREEN = "#4a8058"
 _RED = "#bb4444"
 
@@ -52,18 +51,7 @@ def plot_plane(rows: list[Row], arm: Arm, path: Path) -> None:
     """Draw boundary jerk against lag and against the remaining error, a column per disagreement."""
     shown = select(rows, network="rough", row_noise=0.0, horizon=50)
     sigmas = sorted({row["disagreement"] for row in shown})
-    style: Any = {
-        "font.family": "DejaVu Sans",
-        "font.size": 9,
-        "axes.edgecolor": _FAINT,
-        "axes.labelcolor": _INK,
-        "text.color": _INK,
-        "xtick.color": _INK,
-        "ytick.color": _INK,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-    }
-    with mpl.rc_context(style):
+    with mpl.rc_context(STYLE):
         figure = Figure(
             figsize=(4.1 * max(len(sigmas), 2), 3.3 * len(_AXES) + 1.6),
             dpi=150,
@@ -168,4 +156,4 @@ def _front(axes: Any, points: list[tuple[float, ...]]) -> None:
             front.append((x, y))
     right = axes.get_xlim()[1]
     xs, ys = zip(*front, (right, front[-1][1]), strict=True)
-    axes.step(xs, ys, where="post", color=_FAINT, lw=5, alpha=0.35, zorder=2, label="Pareto front")
+    axes.step(xs, ys, where="post", color=FAINT, lw=5, alpha=0.35, zorder=2, label="Pareto front")

@@ -14,6 +14,8 @@ Answers = Literal["as it is", "continuing"]
 TASKS = ("pick", "press")
 DELAYS = (0.0, 0.05, 0.1, 0.2, 0.3)  # s
 EXECUTE_ROWS = 8  # the policy node's default
+# In sync nothing is prepared while rows are executed; more of them are blind execution, however.
+SYNC_ROWS = 15
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,11 @@ class Scheduling:
 
     mode: Mode
     answers: Answers = "as it is"
+
+    @property
+    def execute_rows(self) -> int:
+        """Rows after which the next answer should take over."""
+        return SYNC_ROWS if self.mode == "sync" else EXECUTE_ROWS
 
     @property
     def name(self) -> str:

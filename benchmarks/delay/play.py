@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.delay.continuing import Continuing
-from benchmarks.delay.grid import EXECUTE_ROWS, Case, Grid
+from benchmarks.delay.grid import Case, Grid
 from benchmarks.delay.seams import Seam, seams
 from labvla_policy.runtime.cell import Cell
 from labvla_policy.runtime.scheduling.scheduler import SchedulerSettings
@@ -54,7 +54,9 @@ class _Bench:
 
     def episode(self, case: Case, seed: int) -> tuple[EpisodeResult, list[Seam]]:
         settings = RunnerSettings(
-            scheduler=SchedulerSettings(mode=case.scheduling.mode, execute_rows=EXECUTE_ROWS),
+            scheduler=SchedulerSettings(
+                mode=case.scheduling.mode, execute_rows=case.scheduling.execute_rows
+            ),
             latency=Constant(case.delay),
         )
         engine: Answers = TruthEngine(self._cell, lambda: truth_of(self._trial))

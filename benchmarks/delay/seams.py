@@ -43,7 +43,7 @@ def seams(recorder: MotionRecorder) -> list[Seam]:
         found.append(
             Seam(
                 jerk=float(jerk[cycles].max()),
-                jerk_10ms=float(coarse[cycles.start + COARSE : cycles.stop + COARSE].max()),
+                jerk_10ms=float(coarse[cycles.start : cycles.stop + COARSE].max()),
                 velocity_step=float(acceleration[cycles].max() * PERIOD),
                 gap=_largest(_at(after.plan, felt) - _at(before.plan, felt)),
                 velocity_gap=_largest(_speed(after.plan, felt) - _speed(before.plan, felt)),
@@ -61,8 +61,8 @@ def _cycle(recorder: MotionRecorder, t: int) -> int:
 
 
 def _at(plan: Prediction, t: int) -> Floats:
-    positions: Floats = resampled(plan, np.array([t]))[0][0]
-    return positions
+    joints: Floats = resampled(plan, np.array([t]))[0][0]
+    return joints
 
 
 def _speed(plan: Prediction, t: int) -> Floats:

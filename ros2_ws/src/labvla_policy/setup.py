@@ -11,7 +11,10 @@ setup(
         (f"share/{PACKAGE}", ["package.xml"]),
     ],
     entry_points={
-        "console_scripts": ["policy_node = labvla_policy.nodes.policy_node:main"],
+        "console_scripts": [
+            "gripper_bridge_node = labvla_policy.nodes.gripper_bridge_node:main",
+            "policy_node = labvla_policy.nodes.policy_node:main",
+        ],
         "labvla.engines": [
             "faulty = labvla_policy.engines.faulty:FaultyEngine",
             "labvla = labvla_policy.engines.labvla.engine:LabvlaEngine",

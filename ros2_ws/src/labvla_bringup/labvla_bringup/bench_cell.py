@@ -20,13 +20,18 @@ PICTURE = 224  # pixels, both ways
 STATE_RATE = 200.0  # Hz
 
 
-def write_bench_cell(cell: Cell, folder: Path) -> Cell:
-    """Write the cell for the bench into a folder and load it from there."""
+def bench_cell(cell: Cell) -> Cell:
+    """Return the cell as the bench runs it."""
     cameras = tuple(
         replace(camera, width=PICTURE, height=PICTURE, encoding="rgb8") for camera in cell.cameras
     )
     states = replace(cell.joint_states, rate=min(cell.joint_states.rate, STATE_RATE))
-    bench = replace(cell, cameras=cameras, joint_states=states)
+    return replace(cell, cameras=cameras, joint_states=states)
+
+
+def write_bench_cell(cell: Cell, folder: Path) -> Cell:
+    """Write the cell for the bench into a folder and load it from there."""
+    bench = bench_cell(cell)
     path = folder / f"{cell.name}.yaml"
     path.write_text(yaml.safe_dump(_plain(normalised(bench)), sort_keys=False))
     return load_cell(path)

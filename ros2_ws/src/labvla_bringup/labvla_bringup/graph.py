@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any
 
 import rclpy
+from rclpy.client import Client
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -38,6 +39,7 @@ class Graph:
         )
         self._executor = SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self.node)
+        self._clients: dict[str, Client] = {}  # finding the server again would take its time
 
     def __enter__(self) -> Graph:
         return self
@@ -93,21 +95,20 @@ class Graph:
         A request whose response does not come is repeated: the server may have answered before it
         knew of this client. All services of the stack may be asked twice for the same thing.
         """
-        client = self.node.create_client(service_type, name)
-        try:
-            if not self.spin_until(client.service_is_ready, timeout):
-                raise GraphError(
-                    f"nobody offers {self.resolve(name)}: is the stack up in this ROS domain "
-                    f"({os.environ.get('ROS_DOMAIN_ID', '0')})? Try: labvla status"
-                )
-            for _ in range(round(timeout / ANSWER)):
-                future = client.call_async(request)
-                if self.spin_until(future.done, ANSWER):
-                    return future.result()
-                client.remove_pending_request(future)
-            raise GraphError(f"{self.resolve(name)} did not answer within {timeout:g} s")
-        finally:
-            self.node.destroy_client(client)
+        client = self._clients.get(name)
+        if client is None:
+            client = self._clients[name] = self.node.create_client(service_type, name)
+        if not self.spin_until(client.service_is_ready, timeout):
+            raise GraphError(
+                f"nobody offers {self.resolve(name)}: is the stack up in this ROS domain "
+                f"({os.environ.get('ROS_DOMAIN_ID', '0')})? Try: labvla status"
+            )
+        for _ in range(round(timeout / ANSWER)):
+            future = client.call_async(request)
+            if self.spin_until(future.done, ANSWER):
+                return future.result()
+            client.remove_pending_request(future)
+        raise GraphError(f"{self.resolve(name)} did not answer within {timeout:g} s")
 
     def trigger(self, name: str, timeout: float = 10.0) -> tuple[bool, str]:
         """Call a Trigger service."""

@@ -12,7 +12,7 @@ from types import FrameType
 
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 
-from labvla_bringup import registry
+from labvla_bringup import leftovers, registry
 from labvla_bringup.console import LogPrinter
 from labvla_bringup.graph import Graph
 from labvla_bringup.process import ManagedProcess, stop_all
@@ -63,7 +63,21 @@ def new_log_dir(root: Path) -> Path:
 class Supervisor:
     """Starts the processes in order, watches and restarts them, leaves no orphan."""
 
-    def __init__(self, stack: Stack, log_dir: Path, printer: LogPrinter) -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        log_dir: Path,
+        printer: LogPrinter,
+        most_restarts: int = MAX_RESTARTS,
+    ) -> None:
+        """Prepare; nothing is started yet.
+
+        Args:
+            stack: what to run.
+            log_dir: where each process's output goes.
+            printer: where all of it goes, too.
+            most_restarts: of one process within a minute, before the stack is given up.
+        """
         other = registry.current()
         if other is not None:
             raise SupervisorError(
@@ -71,6 +85,7 @@ class Supervisor:
                 f"(process {other.supervisor}). First: labvla down; or set another ROS_DOMAIN_ID"
             )
         self._stack = stack
+        self._most_restarts = most_restarts
         self._printer = printer
         self._log_dir = log_dir
         self._members = []
@@ -103,6 +118,7 @@ class Supervisor:
         stops = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         before = {number: signal.signal(number, self._on_signal) for number in stops}
         registry.publish(self._record)
+        leftovers.remove_abandoned_memory()
         try:
             with Graph(self._stack.namespace) as graph:
                 self._bring_up(graph)
@@ -115,6 +131,7 @@ class Supervisor:
         finally:
             self._set_state("stopping")
             killed = stop_all([member.process for member in self._members])
+            leftovers.remove_abandoned_memory()
             registry.withdraw()
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -182,7 +199,7 @@ class Supervisor:
         now = time.monotonic()
         member.restarts = [t for t in member.restarts if now - t < RESTART_WINDOW]
         wanted = member.description.restart is Restart.ON_FAILURE and code != 0
-        if wanted and len(member.restarts) < MAX_RESTARTS:
+        if wanted and len(member.restarts) < self._most_restarts:
             member.restarts.append(now)
             member.record.restarts += 1
             member.record.state = "restarting"

@@ -36,7 +36,7 @@ def test_engines_have_defaults_that_can_be_overridden():
 @pytest.mark.parametrize(
     ("engine", "options", "complaint"),
     [
-        ("magic", {}, "expected one of expert, replay, remote"),
+        ("magic", {}, "expected one of expert, replay, labvla, remote"),
         ("expert", {"uri": URI}, "expected options out of none at all; got 'uri'"),
         ("replay", {"file": "x"}, "expected options out of recording; got 'file'"),
         ("remote", {}, "expected the option uri"),

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -164,6 +165,14 @@ def test_a_missing_device_is_the_environments_fault(infer, monkeypatch):
     code, output = infer(device="cuda")
     assert code == 3
     assert "no CUDA device" in output.err
+
+
+def test_a_missing_package_is_named(infer, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "labvla_policy.model.inference", raising=False)
+    code, output = infer()
+    assert code == 3
+    assert "needs the Python package 'torch'" in output.err
 
 
 def test_values_that_begin_with_a_minus_are_values():

@@ -5,17 +5,17 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from listening import MOVING, STANDING, Cell
 
+from labvla_bringup import leftovers, registry
 from labvla_bringup.action_call import follow
 from labvla_bringup.graph import Graph
 from labvla_msgs.action import MoveTo
-from labvla_msgs.msg import ControllerState, PolicyStatus
+from labvla_msgs.msg import ControllerState, PolicyStatus, SafetyEvent
 from labvla_msgs.srv import InjectFault
 from labvla_policy.nodes import qos
 from labvla_policy.runtime.cell import load_cell
@@ -61,6 +61,28 @@ def test_stop_and_recover_through_the_policy(cell):
     cell.until(lambda: cell.states[-1].mode == ControllerState.HOLD)
     assert cell.speed() < STANDING
     cell.move()
+
+
+def test_a_stop_at_the_controller_itself_is_recovered_and_nothing_moves_by_it(cell):
+    cell.move()
+    assert cell.graph.trigger("labvla_controller/stop")[0]
+    cell.until(lambda: cell.states[-1].mode == ControllerState.STOPPED)
+    assert cell.graph.trigger("labvla/recover")[0]
+    cell.until(lambda: cell.states[-1].mode == ControllerState.HOLD)
+    cell.until(lambda: cell.statuses[-1].instruction == "")
+    seen = len(cell.states)
+    cell.until(lambda: len(cell.states) >= seen + 20)
+    assert max(np.abs(s.reference_velocities).max() for s in cell.states[seen:]) < STANDING
+    cell.move()
+
+
+def test_the_controller_tells_why_it_stopped(cell):
+    cell.move()
+    assert cell.graph.trigger("labvla/stop")[0]
+    cell.until(lambda: any(e.reason == "requested" for e in cell.events))
+    event = next(e for e in cell.events if e.reason == "requested")
+    assert (event.source, event.severity) == ("controller", SafetyEvent.STOPPED)
+    assert "reset_stop" in event.detail
 
 
 def test_taking_the_instruction_away_ends_the_motion(cell):
@@ -190,15 +212,9 @@ def test_diagnostics_name_every_part_and_the_one_that_is_silent(cell):
 
 def engine_process():
     """The engine's process: the worker that this run's policy node has started."""
-    mark = f"XDG_RUNTIME_DIR={os.environ['XDG_RUNTIME_DIR']}".encode()
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            ours = mark in (folder / "environ").read_bytes().split(b"\0")
-            if ours and b"labvla_policy.engines.worker" in (folder / "cmdline").read_bytes():
-                return int(folder.name)
-        except OSError:
-            continue
-    return None
+    policy = next(p.pid for p in registry.current().processes if p.name == "policy")
+    workers = leftovers.children(policy).items()
+    return next(pid for pid, command in workers if "labvla_policy.engines.worker" in command)
 
 
 @pytest.mark.parametrize(
@@ -215,8 +231,6 @@ def test_an_engine_that_dies_stops_the_arm_and_comes_back(cell, number, reason):
 
 def test_a_blocked_policy_process_leaves_the_arm_standing(cell):
     """SIGSTOP of the node itself: the controller ends the motion without anybody's help."""
-    from labvla_bringup import registry
-
     cell.move()
     policy = next(p.pid for p in registry.current().processes if p.name == "policy")
     os.kill(policy, signal.SIGSTOP)

@@ -1,51 +1,23 @@
 """A stack comes up, answers, survives faults and goes down without a trace."""
 
-import contextlib
 import os
 import signal
-from pathlib import Path
 
 import pytest
 
-from labvla_bringup import registry
+from labvla_bringup import leftovers, registry
 
 
 def stack_processes():
     """All processes of this run's stacks, by the folder that only they know."""
-    mark = f"XDG_RUNTIME_DIR={os.environ['XDG_RUNTIME_DIR']}".encode()
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            ours = mark in (folder / "environ").read_bytes().split(b"\0")
-            command = (folder / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if ours and (b"/lib/labvla_" in command or b"labvla_bringup.cli" in command):
-            found.append(command.decode().replace("\0", " "))
-    return found
-
-
-def bound_ports():
-    """All UDP and TCP ports that are bound on this machine."""
-    tables = [Path(f"/proc/net/{kind}").read_text() for kind in ("udp", "tcp")]
-    lines = [line.split() for table in tables for line in table.splitlines()[1:]]
-    return [int(fields[1].rpartition(":")[2], 16) for fields in lines]
-
-
-def abandoned_shared_memory():
-    """The middleware's shared memory that no living process has mapped."""
-    mapped = set()
-    for maps in Path("/proc").glob("[0-9]*/maps"):
-        with contextlib.suppress(OSError):
-            mapped.update(word for word in maps.read_text().split() if "/fastdds_" in word)
-    return {str(file) for file in Path("/dev/shm").glob("fastdds_*")} - mapped
+    found = leftovers.processes("XDG_RUNTIME_DIR", os.environ["XDG_RUNTIME_DIR"]).values()
+    return [c for c in found if "/lib/labvla_" in c or "labvla_bringup.cli" in c]
 
 
 def traces():
     """What a stack may leave behind."""
-    first = 7400 + 250 * registry.domain()  # DDS: 250 ports a domain
-    sockets = {port for port in bound_ports() if first <= port < first + 250}
-    return {*stack_processes(), *sockets, *abandoned_shared_memory()}
+    ports = leftovers.ports(registry.domain())
+    return {*stack_processes(), *ports, *leftovers.abandoned_memory()}
 
 
 def test_the_stack_answers_and_goes_down(labvla):

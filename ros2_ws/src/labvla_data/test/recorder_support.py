@@ -28,6 +28,7 @@ class Rig:
         self.side = side
         self.incidents = []
         self.silent = []
+        self.circumstances = Circumstances(cell="bench", cell_hash="abc", policy="expert")
         self.sent = {stream.topic: [] for stream in STREAMS}
         self._numbers = dict.fromkeys(range(len(STREAMS)), 0)
         self._audits = [Audit(stream.rate) for stream in STREAMS]
@@ -38,7 +39,7 @@ class Rig:
             STREAMS,
             settings,
             connections=lambda number: connection(STREAMS[number].topic, STREAMS[number].kind),
-            circumstances=lambda: Circumstances(cell="bench", cell_hash="abc", policy="expert"),
+            circumstances=lambda: self.circumstances,
             silent=lambda: self.silent,
             drain=lambda: None,
             tell=self.incidents.append,

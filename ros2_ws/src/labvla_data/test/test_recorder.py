@@ -21,7 +21,7 @@ from labvla_data.recording import disk, sidecar
 from labvla_data.recording.disk import DiskGuard
 from labvla_data.recording.mending import mend, needs_repair
 from labvla_data.recording.recorder import Refused
-from labvla_data.recording.sidecar import Wish
+from labvla_data.recording.sidecar import Circumstances, Wish
 
 HERE = Path(__file__).parent
 
@@ -71,9 +71,9 @@ def test_the_preroll_belongs_to_the_episode(tmp_path):
 
 def test_episode_json_says_what_the_bag_cannot(rig):
     rig.start()
-    rig.recorder.interventions.note(rig.time, "policy")
+    rig.recorder.course.note(rig.time, "policy", "")
     rig.run(0.5)
-    rig.recorder.interventions.note(rig.time, "teleop")
+    rig.recorder.course.note(rig.time, "teleop", "")
     rig.run(0.5)
     result = rig.finish("failure", "it fell")
     value = json.loads((result.folder / "episode.json").read_text())
@@ -90,6 +90,21 @@ def test_episode_json_says_what_the_bag_cannot(rig):
     assert value["duration"] == 1.0
     assert value["ledger"]["/states"]["written"] == 100
     assert sidecar.load(result.folder) == result.sidecar
+
+
+def test_what_becomes_known_during_the_episode_is_filled_in(rig):
+    rig.circumstances = Circumstances()
+    rig.start(Wish())
+    rig.run(0.1)
+    for instruction in ("", "press the button", "something else", ""):
+        rig.recorder.course.note(rig.time, "policy", instruction)
+    rig.circumstances = Circumstances(policy="expert", contract_hash="abc")
+    described = rig.finish().sidecar
+    assert described.wish.instruction == "press the button"
+    assert (described.circumstances.policy, described.circumstances.contract_hash) == (
+        "expert",
+        "abc",
+    )
 
 
 def test_the_mcap_file_carries_its_description_too(rig):

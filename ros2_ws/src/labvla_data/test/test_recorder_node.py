@@ -99,13 +99,17 @@ class Running:
         self.node = RecorderNode()
         self._executor = run.new_executor()
         self._executor.add_node(self.node)
+        self.failure = None
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._spin)
         self._thread.start()
 
     def _spin(self):
-        while not self._ending.is_set():
-            self._executor.spin_once(timeout_sec=0.05)
+        try:
+            while not self._ending.is_set():
+                self._executor.spin_once(timeout_sec=0.05)
+        except Exception as error:  # what ends the process of a node
+            self.failure = error
 
     def end(self):
         self._ending.set()
@@ -250,3 +254,23 @@ def test_messages_of_the_bag_are_what_a_node_would_have_got(sender, recorder):
     first = deserialize_message(messages[f"/{STATES}"][0], JointState)
     assert first.name == [f"joint{i}" for i in range(7)]
     assert first.position[1] - first.position[0] == pytest.approx(0.1)
+
+
+def test_a_recorder_that_hears_nothing_any_more_keeps_the_episode_and_ends(
+    sender, tmp_path, monkeypatch
+):
+    running = Running(tmp_path, "preroll:=0.0", "disk_floor:=20.0")
+    try:
+        episode = start(sender).episode_id
+        sender.run(0.3)
+        monkeypatch.setattr(running.node._taps, "_take", lambda *_: 1 / 0)
+        deadline = time.monotonic() + TIMEOUT
+        while running.failure is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert isinstance(running.failure, ZeroDivisionError)
+        described = sidecar.load(tmp_path / "recordings" / episode)
+        assert (described.state, described.ended_by) == ("finished", "fault")
+    finally:
+        monkeypatch.undo()
+        running.end()

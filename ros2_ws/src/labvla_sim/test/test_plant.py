@@ -3,9 +3,11 @@
 import threading
 import time
 
+import mujoco
 import numpy as np
 import pytest
 
+from labvla_policy.runtime.controller_settings import effort_settings
 from labvla_sim.benchmark import measure
 from labvla_sim.plant import CellRenderer, Pacer, SimCell
 from labvla_sim.plant.faults import (
@@ -132,6 +134,22 @@ def test_a_push_moves_the_arm_only_as_long_as_it_lasts(sim):
     assert np.abs(sim._data.xfrc_applied).max() == 0
 
 
+def test_the_cells_springs_do_not_let_the_arm_swing(cell, sim):
+    """What stiffness and damping do to all joints together, at the posture where work begins."""
+    joints = effort_settings(cell)["joints"]
+    springs = [joint["impedance"] for joint in joints]
+    stiffness = np.diag([spring["stiffness"] for spring in springs])
+    damping = np.diag([2 * np.sqrt(s["stiffness"] * s["inertia"]) for s in springs])
+    model, data, columns = sim.scene.model, sim._data, sim._at.velocities
+    inertia = np.zeros((model.nv, model.nv))
+    mujoco.mj_fullM(model, data, inertia)
+    inverse = np.linalg.inv(inertia[np.ix_(columns, columns)])
+    motion = np.block([[np.zeros((7, 7)), np.eye(7)], [-inverse @ stiffness, -inverse @ damping]])
+    modes = np.linalg.eigvals(motion)
+    ratios = -modes.real / np.abs(modes)
+    assert ratios.min() > 0.65
+
+
 def test_an_obstacle_pushes_back_only_while_the_arm_is_in_it(sim):
     with pytest.raises(ValueError, match="expected a moving body"):
         sim.block("arm/hand", 1.0)
@@ -140,9 +158,9 @@ def test_an_obstacle_pushes_back_only_while_the_arm_is_in_it(sim):
     torque = np.array([0.0, 5.0, 0.0, 0.0, 0.0, 0.0, 0.0])  # forward and down
     for _ in range(100):
         sim.step(torque, [0.08])
-    sim.block("arm/hand", 0.3)
+    sim.block("arm/hand", 0.8)
     forces = []
-    for _ in range(400):
+    for _ in range(900):
         sim.step(torque, [0.08])
         forces.append(sum(t.force for t in sim.touches() if t.body == "obstacle"))
     assert forces[0] == 0.0, "there is a gap before it"

@@ -26,9 +26,12 @@ COMMANDS = {
     "say": "give the policy an instruction",
     "move": "move to a posture of the cell, checked on the whole way",
     "record": "record episodes; repair recordings",
+    "export": "turn recordings into a dataset to train on",
     "data": "scan, clean, stats, validate, preflight: examine datasets before training",
     "infer": "compute one chunk of actions from files",
+    "serve": "serve a checkpoint over the OpenPI protocol",
     "bench": "measure: control (model, node, data, sim are to come)",
+    "campaign": "inject faults into a cell and check what was promised",
     "demo": "bring a cell up, let it work, check what it did",
 }
 

@@ -28,7 +28,7 @@ def dataset_errors() -> Iterator[None]:
 def add_workers(parser: argparse.ArgumentParser) -> None:
     """Add --workers."""
     parser.add_argument(
-        "--workers", type=_positive, metavar="N", help="processes (default: one for each core)"
+        "--workers", type=positive, metavar="N", help="processes (default: one for each core)"
     )
 
 
@@ -37,7 +37,8 @@ def add_dataset(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dataset", metavar="DATASET", type=Path, help="folder of a dataset")
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """Read a number above 0."""
     number = int(text) if text.isdigit() else 0
     if number < 1:
         raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")

@@ -10,16 +10,13 @@ from labvla_bringup.cli.errors import EnvironmentLack
 PLANNED = {
     "correct": "correct the running motion in words",
     "protocol": "parse, run or resume a written protocol",
-    "serve": "serve a checkpoint over the OpenPI protocol",
     "teleop": "move the arm by keyboard, gamepad or SpaceMouse",
-    "export": "turn recordings into a LeRobot dataset",
     "replay": "drive the simulator from a recording and compare",
     "calibrate": "calibrate a camera",
     "generate": "generate demonstrations in simulation",
     "shot": "take pictures of the simulated cell",
     "train": "train a policy",
     "eval": "judge a policy",
-    "campaign": "inject faults and check the promises",
     "monitor": "show the cell in a web browser",
 }
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, get_args
 
@@ -184,7 +184,7 @@ class McapFile:
                 message_start_time=begin,
                 uncompressed_size=size,
             ),
-            Counter({channel: len(entries) for channel, entries in index.items()}),
+            {channel: len(entries) for channel, entries in index.items()},
         )
 
     def _write(self, pieces: Sequence[Piece]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from mcap.data_stream import RecordBuilder
 from mcap.opcode import Opcode
@@ -39,7 +39,10 @@ class Summary:
         self.schemas: list[Schema] = []
         self.channels: list[Channel] = []
         self.counts: Counter[int] = Counter()  # messages, by channel
-        self._chunks: list[ChunkIndex] = []
+        self.begin = self.end = 0  # log times of the first and last message; 0 without any
+        # As they will stand in the file: objects would take ten times as much, for hours.
+        self._chunks = bytearray()
+        self._chunk_count = 0
         self._metadata: list[MetadataIndex] = []
 
     @property
@@ -47,19 +50,14 @@ class Summary:
         """How many messages the file holds."""
         return self.counts.total()
 
-    @property
-    def begin(self) -> int:
-        """Log time of the first message; 0 without messages."""
-        return min((chunk.message_start_time for chunk in self._chunks), default=0)
-
-    @property
-    def end(self) -> int:
-        """Log time of the last message; 0 without messages."""
-        return max((chunk.message_end_time for chunk in self._chunks), default=0)
-
-    def add_chunk(self, index: ChunkIndex, counts: Counter[int]) -> None:
+    def add_chunk(self, index: ChunkIndex, counts: Mapping[int, int]) -> None:
         """Note a chunk."""
-        self._chunks.append(index)
+        first = self._chunk_count == 0
+        begin, end = index.message_start_time, index.message_end_time
+        self.begin = begin if first else min(self.begin, begin)
+        self.end = end if first else max(self.end, end)
+        self._chunks += encode(index)
+        self._chunk_count += 1
         self.counts.update(counts)
 
     def add_metadata(self, index: MetadataIndex) -> None:
@@ -72,8 +70,7 @@ class Summary:
         start = at + len(data_end)
         body = bytearray()
         offsets: list[SummaryOffset] = []
-        for opcode, records in self._groups():
-            group = encode(*records)
+        for opcode, group in self._groups():
             if group:
                 offsets.append(SummaryOffset(opcode, len(group), start + len(body)))
                 body += group
@@ -88,20 +85,20 @@ class Summary:
         )
         return data_end + bytes(body) + encode(footer) + MAGIC
 
-    def _groups(self) -> Iterable[tuple[Opcode, list[McapRecord]]]:
+    def _groups(self) -> Iterable[tuple[Opcode, bytes]]:
         statistics = Statistics(
             attachment_count=0,
             channel_count=len(self.channels),
             channel_message_counts={c.id: self.counts[c.id] for c in self.channels},
-            chunk_count=len(self._chunks),
+            chunk_count=self._chunk_count,
             message_count=self.messages,
             message_start_time=self.begin,
             message_end_time=self.end,
             metadata_count=len(self._metadata),
             schema_count=len(self.schemas),
         )
-        yield Opcode.SCHEMA, list(self.schemas)
-        yield Opcode.CHANNEL, list(self.channels)
-        yield Opcode.STATISTICS, [statistics]
-        yield Opcode.CHUNK_INDEX, list(self._chunks)
-        yield Opcode.METADATA_INDEX, list(self._metadata)
+        yield Opcode.SCHEMA, encode(*self.schemas)
+        yield Opcode.CHANNEL, encode(*self.channels)
+        yield Opcode.STATISTICS, encode(statistics)
+        yield Opcode.CHUNK_INDEX, bytes(self._chunks)
+        yield Opcode.METADATA_INDEX, encode(*self._metadata)

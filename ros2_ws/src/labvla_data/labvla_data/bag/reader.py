@@ -82,6 +82,13 @@ class BagReader:
             for c in self._summary.channels.values()
         )
 
+    def definition(self, kind: str) -> str:
+        """Return the text that describes a message type."""
+        for schema in self._summary.schemas.values():
+            if schema.name == kind:
+                return schema.data.decode()
+        raise BagError(f"{self.path}: expected the definition of {kind}, there is none")
+
     def messages(
         self, topics: Iterable[str] | None = None, begin: int | None = None, end: int | None = None
     ) -> Iterator[BagMessage]:

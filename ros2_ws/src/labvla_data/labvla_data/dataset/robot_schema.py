@@ -136,18 +136,23 @@ def of_cell(cell: Cell) -> RobotSchema:
 
 
 def _arm_layout(cell: Cell) -> dict[str, Any]:
-    columns = cell.policy.columns.arms
-    if len(cell.arms) == 1:
+    """Say where joints and grippers are, so that readers leave alone what the arms do not fill."""
+    if not cell.policy.columns.canonical:
+        # With a layout, readers would squeeze the rows into the canonical columns.
+        return {}
+    arms = list(zip(cell.arms, cell.policy.columns.arms, strict=True))
+    if len(arms) == 1:
+        [(arm, columns)] = arms
         layout: dict[str, Any] = {
             "arm_count": "single",
-            "arm_dof": len(columns[0].joints),
-            "gripper_index_in_raw": columns[0].gripper,
+            "arm_dof": len(arm.joints),
+            "gripper_index_in_raw": columns.gripper,
         }
     else:
         layout = {"arm_count": "dual"}
-        for side, arm in zip(("left", "right"), columns, strict=True):
+        for side, (arm, columns) in zip(("left", "right"), arms, strict=True):
             layout[f"{side}_arm_dof"] = len(arm.joints)
-            layout[f"{side}_gripper_index_in_raw"] = arm.gripper
+            layout[f"{side}_gripper_index_in_raw"] = columns.gripper
     return {**layout, "gripper_binarize_threshold": 0.5}
 
 

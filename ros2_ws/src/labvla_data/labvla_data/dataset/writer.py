@@ -18,6 +18,7 @@ from labvla_data.dataset.parts import DatasetSpec, Part, PartWriter
 from labvla_data.dataset.placing import make_safe
 from labvla_data.dataset.robot_schema import RobotSchema, check_features
 from labvla_data.dataset.video import VideoSettings
+from labvla_data.json_files import write_json
 
 
 class Workplace:
@@ -53,13 +54,16 @@ class Workplace:
         version: Version,
         parts: Sequence[Part],
         schema: RobotSchema | None = None,
+        more: Mapping[str, Any] = {},
     ) -> Path:
-        """Put the episodes together and give the dataset its name."""
+        """Put the episodes together and give the dataset its name; `more` are JSON files in it."""
         fresh = self.folder / "dataset"
         with writing(fresh):
             shutil.rmtree(fresh, ignore_errors=True)
             fresh.mkdir()
             Assembly(fresh, spec, version, schema).build(parts)
+            for name, content in more.items():
+                write_json(fresh / name, content)
             make_safe(fresh)
             self._refuse_what_stands_there()
             fresh.rename(self.final)

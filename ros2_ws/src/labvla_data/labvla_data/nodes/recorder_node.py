@@ -108,7 +108,7 @@ class RecorderNode(Node):  # type: ignore[misc]  # rclpy has no types
         self._directory = settings.directory
         self._statuses = self.create_publisher(RecorderStatus, "labvla/recorder", qos.RELIABLE)
         self.create_timer(
-            STATUS_PERIOD, self._publish_status, clock=Clock(clock_type=ClockType.STEADY_TIME)
+            STATUS_PERIOD, self._look_after_itself, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
         self.create_service(StartEpisode, "labvla/start_episode", self._on_start)
         self.create_service(FinishEpisode, "labvla/finish_episode", self._on_finish)
@@ -187,8 +187,8 @@ class RecorderNode(Node):  # type: ignore[misc]  # rclpy has no types
     # What the recorder wants to know and to tell
 
     def _on_status(self, item: Item) -> None:
-        self._policy = deserialize_message(item.data, PolicyStatus)
-        self._recorder.interventions.note(item.arrival, self._policy.motion_owner)
+        policy = self._policy = deserialize_message(item.data, PolicyStatus)
+        self._recorder.course.note(item.arrival, policy.motion_owner, policy.instruction)
 
     def _on_protocol(self, item: Item) -> None:
         protocol = deserialize_message(item.data, ProtocolStatus)
@@ -215,6 +215,13 @@ class RecorderNode(Node):  # type: ignore[misc]  # rclpy has no types
         with self._telling:
             now = self._taps.now()
             self._events.tell(int(incident.severity), "recorder", incident, now, 0)
+
+    def _look_after_itself(self) -> None:
+        """Tell the status; give up where nothing can be received any more."""
+        self._publish_status()
+        if self._taps.failure is not None:
+            self._recorder.end("fault")
+            raise self._taps.failure
 
     def _publish_status(self) -> None:
         now = self._recorder.snapshot()

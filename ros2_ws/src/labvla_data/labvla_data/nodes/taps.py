@@ -56,8 +56,9 @@ class Taps:
         """Take messages through a node that no executor spins; topics have their full names."""
         self._node = node
         self._push: Callable[[list[Item]], None] = _unused
-        self._taps = [_Tap(s, _type_of(s.kind), Audit(s.rate)) for s in streams]
+        self._taps = [_Tap(s, type_of(s.kind), Audit(s.rate)) for s in streams]
         self._watchers: dict[int, Callable[[Item], None]] = {}
+        self.failure: Exception | None = None
         self._lock = threading.Lock()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="taps", daemon=True)
@@ -105,6 +106,8 @@ class Taps:
 
     def poll(self) -> None:
         """Take all that has arrived."""
+        if self.failure is not None:
+            return
         with self._lock:
             items: list[Item] = []
             for number, tap in enumerate(self._taps):
@@ -134,16 +137,20 @@ class Taps:
 
     def _run(self) -> None:
         due = 0.0
-        while not self._ending.wait(PERIOD):
-            if time.monotonic() >= due:
-                self._discover()
-                due = time.monotonic() + DISCOVERY_PERIOD
-            self.poll()
+        try:
+            while not self._ending.wait(PERIOD):
+                if time.monotonic() >= due:
+                    self._discover()
+                    due = time.monotonic() + DISCOVERY_PERIOD
+                self.poll()
+        except Exception as error:  # a recorder that has gone deaf must not look as if it listened
+            self.failure = error
 
     def _discover(self) -> None:
         """Subscribe to what is published, in the way in which it is offered."""
         for tap in self._taps:
-            publishers = self._node.get_publishers_info_by_topic(tap.stream.topic)
+            found = self._node.get_publishers_info_by_topic(tap.stream.topic)
+            publishers = [info for info in found if info.topic_type == tap.stream.kind]
             if not publishers:
                 continue
             offered = _common([info.qos_profile for info in publishers])
@@ -189,7 +196,8 @@ def _stamp(data: bytes) -> int | None:
         return None  # recorded as it came; whoever reads the bag will refuse it by name
 
 
-def _type_of(kind: str) -> Any:
+def type_of(kind: str) -> Any:
+    """Return the class of a message type."""
     package, _, name = kind.partition("/msg/")
     return getattr(import_module(f"{package}.msg"), name)
 

@@ -38,6 +38,8 @@ class End:
     outcome: str = "unknown"
     notes: str = ""
     interventions: tuple[sidecars.Intervention, ...] = ()
+    instruction: str = ""  # the first one of the episode
+    circumstances: sidecars.Circumstances | None = None
     discard: bool = False
 
 
@@ -223,7 +225,7 @@ class EpisodeWriter(threading.Thread):
         try:
             self._bag.cut()
             closed = as_json(self._ledger.closed(end.at))
-            finished = self._sidecar.ended(
+            finished = self._sidecar.completed(end.instruction, end.circumstances).ended(
                 end.at,
                 end.by,
                 outcome=end.outcome,

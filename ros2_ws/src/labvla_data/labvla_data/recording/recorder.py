@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from labvla_data.bag.mcap_file import Compression
+from labvla_data.recording.course import Course
 from labvla_data.recording.disk import DiskGuard
 from labvla_data.recording.episode_writer import (
     Connections,
@@ -26,7 +27,6 @@ from labvla_data.recording.episode_writer import (
 )
 from labvla_data.recording.incidents import Incident
 from labvla_data.recording.intake import Intake, Item
-from labvla_data.recording.interventions import Interventions
 from labvla_data.recording.ledger import Entry, Ledger
 from labvla_data.recording.sidecar import OUTCOMES, Circumstances, Sidecar, Wish
 from labvla_data.recording.streams import Stream
@@ -96,7 +96,7 @@ class Recorder:
         self._cell_file, self._clock = cell_file, clock
         self._disk = disk or DiskGuard(settings.directory, settings.disk_floor)
         self._intake = Intake(streams, settings.memory, settings.preroll)
-        self.interventions = Interventions()
+        self.course = Course()
         self._lock = threading.Lock()
         self._writer: EpisodeWriter | None = None
         self._ledger: Ledger | None = None
@@ -171,12 +171,12 @@ class Recorder:
             self._stop(writer, End("operator", 0, notes=reason, discard=True))
             return self._answer(request, writer.done)
 
-    def end(self) -> None:
+    def end(self, why: str = "shutdown") -> None:
         """End what is being recorded, because the recorder ends."""
         with self._lock:
             writer = self._writer
             if writer is not None and not writer.ending:
-                self._stop(writer, End("shutdown", 0))
+                self._stop(writer, End(why, 0))
         if writer is not None:
             writer.join()
 
@@ -234,7 +234,7 @@ class Recorder:
             self._settings.compression,
         )
         self._writer, self._ledger = writer, ledger
-        self.interventions.begin()
+        self.course.begin()
         self._intake.begin(ledger)
         writer.begun.add_done_callback(
             lambda begun: self._not_begun() if begun.exception() else None
@@ -247,7 +247,15 @@ class Recorder:
         self._drain()  # what was sent before the request belongs to the episode
         at = self._clock()
         self._intake.end()
-        writer.end(replace(end, at=at, interventions=self.interventions.until(at)))
+        writer.end(
+            replace(
+                end,
+                at=at,
+                interventions=self.course.interventions(at),
+                instruction=self.course.instruction,
+                circumstances=self._circumstances(),
+            )
+        )
 
     def _new_folder(self, cell: str) -> Path:
         name = f"{cell or 'episode'}-{datetime.now(UTC):%Y%m%d-%H%M%S}"

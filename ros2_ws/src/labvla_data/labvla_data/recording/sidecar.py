@@ -81,6 +81,15 @@ class Sidecar:
         end = self.end if self.end is not None else self.safe_until
         return (end - self.begin) / NANOSECONDS if end is not None else 0.0
 
+    def completed(self, instruction: str, later: Circumstances | None) -> Sidecar:
+        """Return the episode with what became known only after its start."""
+        wish = self.wish
+        if not wish.instruction:
+            wish = replace(wish, instruction=instruction)
+        known = {name: value for name, value in asdict(self.circumstances).items() if value}
+        circumstances = replace(later or self.circumstances, **known)
+        return replace(self, wish=wish, circumstances=circumstances)
+
     def ended(self, end: int, by: str, **changes: Any) -> Sidecar:
         """Return the episode as it ended."""
         return replace(self, state=FINISHED, end=end, ended_by=by, **changes)

@@ -13,6 +13,7 @@ IMAGES: tuple[Images, ...] = get_args(Images)
 STATUS = "labvla/status"
 PROTOCOL = "labvla/protocol"
 CHUNKS = "labvla/action_chunk"
+USED = "labvla/observation_used"
 
 _JOINT_STATE = "sensor_msgs/msg/JointState"
 
@@ -41,7 +42,7 @@ def streams_of(cell: Cell, images: Images = "cell") -> tuple[Stream, ...]:
             if arm.wrench is not None
         ),
         Stream(CHUNKS, "labvla_msgs/msg/ActionChunk"),
-        Stream("labvla/observation_used", "labvla_msgs/msg/ObservationUsed"),
+        Stream(USED, "labvla_msgs/msg/ObservationUsed"),
         Stream(f"{controller}/state", "labvla_msgs/msg/ControllerState"),
         Stream(f"{controller}/gripper", "labvla_msgs/msg/GripperSetpoints"),
         Stream("labvla/events", "labvla_msgs/msg/SafetyEvent"),

@@ -1,10 +1,8 @@
 """A dataset stands under its name whole, or not at all."""
 
-import ctypes
 import os
 import subprocess
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -106,21 +104,8 @@ except NoRoomError as error:
     assert list(tmp_path.iterdir()) == []
 
 
-@contextmanager
-def small_disk(folder, size):
-    """A disk of so many kB; skips the test where none can be mounted."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    folder.mkdir(exist_ok=True)
-    if libc.mount(b"none", bytes(folder), b"tmpfs", 0, f"size={size}k".encode()) != 0:
-        pytest.skip(f"mounting a small disk: {os.strerror(ctypes.get_errno())}")
-    try:
-        yield
-    finally:
-        libc.umount2(bytes(folder), 2)
-
-
 @pytest.mark.parametrize("version", ["v2.1", "v3.0"])
-def test_a_disk_that_fills_up_at_any_moment(tmp_path, version):
+def test_a_disk_that_fills_up_at_any_moment(tmp_path, small_disk, version):
     disk = tmp_path / "disk"
     failures = 0
     for size in range(16, 1000, 36):

@@ -46,9 +46,10 @@ def _backbone(
         from labvla_policy.model.backbone.qwen_config import qwen_config
 
         height, width = config.image_resolution
+        plan = patch_plan((height, width), processor)
         return QwenBackbone(
-            qwen_config(vlm),
-            patch_plan((height, width), processor),
+            qwen_config(vlm, plan),
+            plan,
             attention=attention,
             block_mask=config.pi05_block_attention_mask,
             table_dtype=table_dtype,

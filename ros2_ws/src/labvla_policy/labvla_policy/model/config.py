@@ -14,6 +14,22 @@ Dtype = Literal["bfloat16", "float16", "float32"]
 
 POSITIONS = 512  # rows of the expert's position table in the files
 
+# Far beyond every known policy: a typing error must not ask for all of the memory.
+_LARGEST = {
+    "tokenizer_max_length": 8192,
+    "chunk_size": POSITIONS - 1,  # the state takes one
+    "n_action_steps": POSITIONS - 1,
+    "max_state_dim": 4096,
+    "max_action_dim": 4096,
+    "num_inference_steps": 10_000,
+    "dit_num_layers": 1000,
+    "dit_num_heads": 1024,
+    "dit_head_dim": 1024,
+    "discrete_action_vocab_size": 1_000_000,
+    "discrete_action_max_length": 8192,
+}
+_LARGEST_SIDE = 8192
+
 # What config.json tells to training alone: read there, kept when a checkpoint is written again.
 TRAINING_KEYS = frozenset(
     {
@@ -87,19 +103,17 @@ class ModelConfig:
 
 
 def _contradictions(config: ModelConfig) -> Iterator[str]:
-    for name in (
-        "tokenizer_max_length", "chunk_size", "n_action_steps", "max_state_dim", "max_action_dim",
-        "num_inference_steps", "dit_num_layers", "dit_num_heads", "dit_head_dim",
-        "discrete_action_vocab_size", "discrete_action_max_length",
-    ):  # fmt: skip
-        if getattr(config, name) < 1:
-            yield f"{name}: expected at least 1, got {getattr(config, name)}"
-    if len(config.image_resolution) != 2 or min(config.image_resolution) < 1:
-        yield f"image_resolution: expected height and width, got {config.image_resolution}"
+    for name, most in _LARGEST.items():
+        if not 1 <= getattr(config, name) <= most:
+            yield f"{name}: expected 1 to {most}, got {getattr(config, name)}"
+            return  # nothing else can be judged
+    sides = config.image_resolution
+    if len(sides) != 2 or not all(1 <= side <= _LARGEST_SIDE for side in sides):
+        yield (
+            f"image_resolution: expected height and width up to {_LARGEST_SIDE}, got {list(sides)}"
+        )
     if config.expert_width % 2:
         yield f"dit_num_heads * dit_head_dim: expected an even width, got {config.expert_width}"
-    if config.chunk_size + 1 > POSITIONS:
-        yield f"chunk_size: expected at most {POSITIONS - 1}, got {config.chunk_size}"
     if config.n_action_steps > config.chunk_size:
         yield (
             f"n_action_steps: expected at most chunk_size = {config.chunk_size}, "

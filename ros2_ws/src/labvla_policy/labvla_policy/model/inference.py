@@ -110,6 +110,8 @@ class LoadedPolicy:
         steps: int | None = None,
     ) -> Answer:
         """Answer one observation. Images are in the order of the slots; None: no such camera."""
+        if steps is not None and steps < 1:
+            raise InputError(f"steps: expected at least 1, got {steps}")
         question = self.prepare(images, state, prompt)
         with torch.inference_mode():
             chunk = self.policy.sample(question.inputs, self.noise(noise, seed), steps)

@@ -1,56 +1,28 @@
-"""Publishes how the policy node is doing on `/diagnostics`, once a second."""
+"""Publishes findings on `/diagnostics`, once a second."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from labvla_policy.nodes import qos
-from labvla_policy.nodes.chunk_outlet import ChunkOutlet
-from labvla_policy.nodes.controller_link import ControllerLink
-from labvla_policy.nodes.events import Events
-from labvla_policy.nodes.inputs import Inputs
-from labvla_policy.nodes.loop import PolicyLoop
 from labvla_policy.nodes.stamps import to_stamp
-from labvla_policy.runtime import diagnosis
-from labvla_policy.runtime.cell import Cell
-from labvla_policy.runtime.cycle import Cycle
-from labvla_policy.runtime.diagnosis import PERIOD, Finding, Stream, StreamWatch
-from labvla_policy.runtime.observation.assembler import AssemblySettings
-from labvla_policy.runtime.scheduling.scheduler import Scheduler
+from labvla_policy.runtime.diagnosis import PERIOD, Finding
 from labvla_policy.runtime.types import NANOSECONDS
 
-TOPIC = "/diagnostics"  # one for the whole machine park, as its readers expect
-
-
-_SENSES = ("observation", "clock")
-_JUDGES = ("gate", "arbiter", "move_to")
+TOPIC = "/diagnostics"  # one for all namespaces, as its readers expect
 
 
 class Diagnostics:
-    """Looks at every part of the policy node."""
+    """Asks a node how its parts are doing, and publishes the answer."""
 
     def __init__(
-        self,
-        node: Node,
-        cell: Cell,
-        inputs: Inputs,
-        loop: PolicyLoop,
-        cycle: Cycle,
-        scheduler: Scheduler,
-        controller: ControllerLink,
-        outlet: ChunkOutlet,
-        events: Events,
+        self, node: Node, hardware_id: str, find: Callable[[int], Sequence[Finding]]
     ) -> None:
-        self._node, self._cell, self._inputs = node, cell, inputs
-        self._loop, self._cycle, self._controller = loop, cycle, controller
-        self._outlet, self._events = outlet, events
-        self._streams = _streams(cell, inputs)
-        self._scheduling = diagnosis.SchedulingWatch(scheduler)
-        self._transport = diagnosis.TransportWatch()
+        self._node, self._hardware_id, self._find = node, hardware_id, find
         self._publisher = node.create_publisher(DiagnosticArray, TOPIC, qos.RELIABLE)
         # On a clock that always runs: that a simulation stands still has to be told, too.
         clock = Clock(clock_type=ClockType.STEADY_TIME)
@@ -58,90 +30,15 @@ class Diagnostics:
 
     def _publish(self) -> None:
         t = int(self._node.get_clock().now().nanoseconds)
-        message = DiagnosticArray(status=[self._status(found) for found in self.find(t)])
+        message = DiagnosticArray(status=[self._status(found) for found in self._find(t)])
         message.header.stamp = to_stamp(t)
         self._publisher.publish(message)
-
-    def find(self, t: int) -> Sequence[Finding]:
-        """Judge the last period."""
-        log, loop = self._events.log, self._loop
-        events = log.since(t - PERIOD)
-        engine = {
-            "policy": loop.policy,
-            "latency p50 [s]": f"{loop.latency.quantile(0.5):.3f}",
-            "latency p99 [s]": f"{loop.latency.quantile(0.99):.3f}",
-            "chunks sent": self._outlet.sent,
-        }
-        gate = {
-            "predictions refused": self._cycle.predictions_refused,
-            **log.counts(_JUDGES),
-        }
-        return [
-            *(watch.find(t, events) for watch in self._streams),
-            self._transport.find(self._inputs.corrupt),
-            diagnosis.engine(loop.ready.is_set(), loop.fault, engine, events),
-            self._scheduling.find(),
-            diagnosis.refusals("observation", _SENSES, log.counts(_SENSES), events),
-            diagnosis.refusals("gate", _JUDGES, gate, events),
-            diagnosis.controller(
-                self._controller.references.newest(t), self._controller.counters()
-            ),
-        ]
 
     def _status(self, found: Finding) -> DiagnosticStatus:
         return DiagnosticStatus(
             level=bytes([found.level]),
             name=f"{self._node.get_fully_qualified_name().lstrip('/')}: {found.part}",
             message=found.message,
-            hardware_id=self._cell.name,
+            hardware_id=self._hardware_id,
             values=[KeyValue(key=key, value=str(v)) for key, v in found.values.items()],
         )
-
-
-_JUDGES = ("gate", "arbiter", "move_to")
-
-
-def _streams(cell: Cell, inputs: Inputs) -> list[StreamWatch]:
-    settings = AssemblySettings()
-    joints = cell.joint_states
-    cameras = [
-        StreamWatch(
-            Stream(
-                f"camera {camera.name}",
-                lambda event, name=camera.name: event.subject == name,  # type: ignore[misc]
-                "camera",
-                camera.rate,
-                settings.max_age,
-            ),
-            inputs.cameras[camera.name],
-        )
-        for camera in cell.policy_cameras
-    ]
-    arms = StreamWatch(
-        Stream(
-            "joint states",
-            lambda event: event.reason.startswith("joint_"),
-            "joint_state",
-            joints.rate,
-            settings.max_age,
-        ),
-        inputs.states[joints.topic],
-    )
-    names: dict[str, list[str]] = {}
-    for arm in cell.arms:
-        names.setdefault(arm.gripper.state_topic, []).append(arm.gripper_name)
-    grippers = [
-        StreamWatch(
-            Stream(
-                f"gripper states {', '.join(names[topic])}",
-                lambda event, own=names[topic]: event.subject in own,  # type: ignore[misc]
-                "gripper_state",
-                None,  # cells declare no rate for them
-                settings.max_gripper_age,
-            ),
-            inputs.states[topic],
-        )
-        for topic in names
-        if topic != joints.topic
-    ]
-    return [*cameras, arms, *grippers]

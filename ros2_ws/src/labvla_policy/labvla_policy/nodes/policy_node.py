@@ -26,6 +26,7 @@ from labvla_policy.nodes.inputs import Inputs
 from labvla_policy.nodes.loop import PolicyLoop
 from labvla_policy.nodes.move_to_server import MoveToServer
 from labvla_policy.nodes.parameters import ParameterError
+from labvla_policy.nodes.policy_diagnostics import PolicyDiagnostics
 from labvla_policy.nodes.policy_parameters import (
     CELL,
     ENGINE,
@@ -109,8 +110,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         self.create_timer(
             STATUS_PERIOD, self._on_status_time, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
-        self._diagnostics = Diagnostics(
-            self,
+        diagnostics = PolicyDiagnostics(
             self.cell,
             self._inputs,
             self._loop,
@@ -120,6 +120,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
             self._outlet,
             self._events,
         )
+        self._diagnostics = Diagnostics(self, self.cell.name, diagnostics.find)
         self._make_services()
 
     def _make_services(self) -> None:
@@ -206,11 +207,13 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         return True, f"stopped{missing}; `labvla recover` makes the cell ready again"
 
     def _reset_stop(self) -> tuple[bool, str]:
-        if self._state != PolicyStatus.STOPPED:
-            return True, "there was no stop to clear"
+        # The controller may be stopped without this node: by somebody else, or before its restart.
+        # Then an instruction may still be set, which must not move the arm at once.
+        self._cycle.halt()
         missing = self._controller.ask("reset_stop")
         self._arbiter.reset_stop()
-        self._state = PolicyStatus.ACTIVE
+        if self._state == PolicyStatus.STOPPED:
+            self._state = PolicyStatus.ACTIVE
         return True, f"ready{missing}; the instruction has to be given again"
 
     def _on_instruction(

@@ -13,6 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from labvla_policy.runtime.quoting import quoted
+
+# Names and hashes; they go on into events and recordings.
+_LONGEST_TEXT = 200
+_MOST_ITEMS = 64
+
 
 class MetadataError(ValueError):
     """Not what a server says about its policy; the text names the key."""
@@ -64,7 +70,7 @@ class Metadata:
     def read(cls, message: Any) -> Metadata:
         """Read a server's first message; what it says beyond our words is its own business."""
         if not isinstance(message, Mapping):
-            raise MetadataError(f"expected a map about the policy, got {str(message)[:200]!r}")
+            raise MetadataError(f"expected a map about the policy, got {quoted(message)}")
         hints = typing.get_type_hints(cls)
         return cls(
             **{
@@ -79,14 +85,17 @@ def _read(name: str, value: Any, hint: types.UnionType) -> Any:
     wanted = next(option for option in typing.get_args(hint) if option is not type(None))
     if typing.get_origin(wanted) is tuple:
         item = typing.get_args(wanted)[0]
-        if isinstance(value, list) and all(_is(item, entry) for entry in value):
+        fits = isinstance(value, list) and len(value) <= _MOST_ITEMS
+        if fits and all(_is(item, entry) for entry in value):
             return tuple(value)
-        raise MetadataError(f"{name}: expected a list of {item.__name__}, got {str(value)[:200]!r}")
+        raise MetadataError(f"{name}: expected a list of {item.__name__}, got {quoted(value)}")
     if not _is(wanted, value):
-        raise MetadataError(f"{name}: expected {wanted.__name__}, got {str(value)[:200]!r}")
+        raise MetadataError(f"{name}: expected {wanted.__name__}, got {quoted(value)}")
     return wanted(value)
 
 
 def _is(kind: type, value: Any) -> bool:
+    if kind is str and isinstance(value, str):
+        return len(value) <= _LONGEST_TEXT and value.isprintable()
     abstract = {int: numbers.Integral, float: numbers.Real}.get(kind, kind)
     return isinstance(value, abstract) and not isinstance(value, bool)

@@ -45,6 +45,12 @@ def opening_of_joint(gripper: Gripper, joint: float, subject: str) -> float:
     return float(np.clip(fraction, 0.0, 1.0)) * gripper.stroke
 
 
+def joint_of_opening(gripper: Gripper, opening: float) -> float:
+    """Return the driver's joint value that stands for an opening (m), clipped to its range."""
+    fraction = float(np.clip(opening / gripper.stroke, 0.0, 1.0))
+    return gripper.closed + (gripper.open - gripper.closed) * fraction
+
+
 def column_of_opening(gripper: Gripper, opening: Array | float) -> Array:
     """Return the policy's column for one opening (m) or many."""
     to_column, _ = _UNITS[gripper.policy_unit]

@@ -14,6 +14,7 @@ from labvla_policy.runtime.types import NANOSECONDS, Array, Prediction, Prefix
 ROUNDING = 1000  # ns: row times of different plans are rounded differently
 # s in which a controller that is off its plan is taken to rejoin it: its splices last about so long
 REJOIN = 0.2
+SLOWING = 16  # rows: from 1.5 rad/s with 2.8 rad/s^2 at 30 Hz
 
 
 def rows_past(plan: Prediction, t: int) -> int:
@@ -32,12 +33,22 @@ def from_row(plan: Prediction, row: int) -> Prediction:
     )
 
 
-def first_rows(plan: Prediction, rows: int) -> Prediction:
-    """Return the first rows of the plan."""
+def brought_to_rest(plan: Prediction, rows: int) -> Prediction:
+    """Return the first rows of the plan, and then a slow-down to rest along its next ones.
+
+    A plan that ends in motion says nothing about how to stop, and a controller that expects another
+    one goes on for a while, where nobody has looked. Where too few rows follow, the last is held.
+    """
+    if plan.rows <= rows:
+        return plan
+    steps = np.arange(1, SLOWING + 1)
+    slowing = steps - steps**2 / (2 * SLOWING)  # pace falls from 1 to 0: half of the rows are used
+    times = plan.plan_start + (rows - 1 + slowing) * (plan.dt * NANOSECONDS)
+    joints, grippers = resampled(plan, np.round(times).astype(np.int64))
     return replace(
         plan,
-        joint_targets=plan.joint_targets[:rows],
-        gripper_targets=plan.gripper_targets[:rows],
+        joint_targets=np.concatenate([plan.joint_targets[:rows], joints]),
+        gripper_targets=np.concatenate([plan.gripper_targets[:rows], grippers]),
         prefix_rows=min(plan.prefix_rows, rows),
     )
 

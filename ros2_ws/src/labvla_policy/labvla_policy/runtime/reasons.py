@@ -353,6 +353,35 @@ REASONS: dict[str, Reason] = {
         },
     ),
     **_group(
+        "gripper",
+        {
+            "gripper_missing": (
+                "nobody offers the gripper's interface",
+                "start its driver; compare the cell's `action` and `interface` with it",
+            ),
+            "gripper_refused": (
+                "the gripper's driver rejected a goal",
+                "read the driver's log; a Franka hand needs homing once",
+            ),
+            "gripper_silent": (
+                "the gripper's driver did not answer a goal",
+                "restart the driver",
+            ),
+            "gripper_failed": (
+                "the driver gave a goal up, and the fingers are not where it leads",
+                "look at the fingers; home the hand, or restart the driver",
+            ),
+            "gripper_hung": (
+                "a goal has neither ended nor brought the fingers where it leads",
+                "the fingers were told to stop; restart the driver if it comes back",
+            ),
+            "gripper_setpoint": (
+                "set-points name a gripper that the cell does not have",
+                "controller and bridge must run with the same cell",
+            ),
+        },
+    ),
+    **_group(
         "clock",
         {
             "clock_jump": (

@@ -16,6 +16,7 @@ from labvla_policy.runtime.cell import Cell
 from labvla_policy.runtime.cell.contract import ActionSpace
 from labvla_policy.runtime.columns import policy_columns
 from labvla_policy.runtime.grippers import openings_of_column
+from labvla_policy.runtime.quoting import quoted
 from labvla_policy.runtime.refusal import Refusal, Refused
 from labvla_policy.runtime.types import NANOSECONDS, Array, Observation, Prediction, Prefix
 
@@ -28,14 +29,14 @@ _ROW_KEYS = ("actions", "action")
 def rows_of_reply(reply: Any) -> Array:
     """Return the rows in a server's reply, or refuse it: errors come as maps without rows."""
     if not isinstance(reply, Mapping):
-        raise _refused("error_reply", f"expected a map with rows, got {str(reply)[:200]!r}")
+        raise _refused("error_reply", f"expected a map with rows, got {quoted(reply)}")
     if "error" in reply:
-        detail = reply.get("detail", "")
-        raise _refused("error_reply", f"the server answers: {reply['error']} {detail}".strip())
+        said = f"{reply['error']} {reply.get('detail', '')}".strip()
+        raise _refused("error_reply", f"the server answers: {quoted(said)}")
     found = next((key for key in _ROW_KEYS if key in reply), None)
     if found is None:
         keys = ", ".join(sorted(map(str, reply))) or "nothing"
-        raise _refused("reply_incomplete", f"expected the key actions, got {keys}")
+        raise _refused("reply_incomplete", f"expected the key actions, got {quoted(keys)}")
     try:
         rows = np.asarray(reply[found], dtype=np.float64)
     except (TypeError, ValueError):

@@ -47,7 +47,10 @@ class ServedPolicy(Protocol):
         ...
 
     def prompt_tokens(self, prompt: str) -> int:
-        """Return how many tokens a prompt has. Called by other threads too."""
+        """Return how many tokens a prompt has, or raise RequestRefused.
+
+        Called by other threads, also while `infer` is at work.
+        """
         ...
 
     def infer(self, request: PolicyRequest) -> PolicyAnswer:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import sys
 
+from labvla_policy.runtime.quoting import quoted
+
 LONGEST_DETAIL = 500  # characters
 
 REASONS: dict[str, str] = {
@@ -19,7 +21,7 @@ REASONS: dict[str, str] = {
     "state_missing": "no state: it is never taken to be zeros",
     "state_shape": "not as many numbers as the policy's state has",
     "state_values": "not numbers, or NaN or infinite",
-    "prompt_type": "an instruction that is no text",
+    "prompt_unreadable": "an instruction that is no text, or that the policy cannot read",
     "prompt_missing": "no instruction, and the server has no default one",
     "prompt_conflict": "`prompt` and `language_instruction` say different things",
     "prompt_too_long": "more characters or tokens than the policy reads",
@@ -27,6 +29,7 @@ REASONS: dict[str, str] = {
     "overload": "as many requests are waiting as are allowed; try again after `retry_after_ms`",
     "deadline": "not answered within the request's or the server's time",
     "draining": "the server is going down",
+    "policy_input": "the policy cannot take what it is given; its own text says why",
     "policy_answer": "the policy answered with NaN or another shape: not handed on",
     "internal_server_error": "the policy failed; the server's log has the reason",
 }
@@ -38,8 +41,10 @@ class RequestRefused(ValueError):
     def __init__(self, reason: str, detail: str) -> None:
         if reason not in REASONS:
             raise KeyError(f"{reason!r} is not described in reasons.py")
-        # Details quote what came, and what came may be megabytes.
-        self.reason, self.detail = reason, detail[:LONGEST_DETAIL]
+        self.reason = reason
+        self.detail = quoted(
+            detail, LONGEST_DETAIL
+        )  # it may quote what came, which may be megabytes
         super().__init__(f"{reason}: {self.detail}")
 
 

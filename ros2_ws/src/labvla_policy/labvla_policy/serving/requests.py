@@ -129,9 +129,9 @@ class RequestReader:
                 "prompt_too_long",
                 f"expected at most {MOST_CHARACTERS} characters, got {len(prompt)}",
             )
+        tokens = self._prompt_tokens(prompt)
         if self._most_tokens is None or self._settings.truncate_prompts:
             return
-        tokens = self._prompt_tokens(prompt)
         if tokens > self._most_tokens:
             raise RequestRefused(
                 "prompt_too_long",

@@ -16,6 +16,7 @@ from labvla_policy.openpi.metadata import Metadata
 from labvla_policy.serving.access import Doorkeeper, offer_extensions
 from labvla_policy.serving.lane import Lane
 from labvla_policy.serving.policy import ServedPolicy
+from labvla_policy.serving.refusal_log import RefusalLog
 from labvla_policy.serving.requests import RequestReader
 from labvla_policy.serving.session import Session
 from labvla_policy.serving.settings import ServerSettings
@@ -33,6 +34,7 @@ class PolicyServer:
         self._reader = RequestReader(self._metadata, policy.prompt_tokens, settings.reader)
         self._tls = settings.tls.context() if settings.tls else None
         self._sessions: set[Session] = set()
+        self._log = RefusalLog()
         self._draining = False
         self._lane: Lane | None = None
 
@@ -69,6 +71,8 @@ class PolicyServer:
             await server.wait_closed()
             if not lane.close(settings.drain):
                 _LOG.warning("the policy did not come back from its last inference")
+            if summary := self._log.summary():
+                _LOG.info("refused in all: %s", summary)
 
     async def _on_client(self, connection: ServerConnection) -> None:
         assert self._lane is not None
@@ -78,6 +82,7 @@ class PolicyServer:
             self._lane,
             self._reader,
             lambda: self._draining,
+            self._log,
             settings.deadline,
             settings.send_timeout,
         )

@@ -18,6 +18,7 @@ from labvla_policy.openpi.metadata import Metadata
 from labvla_policy.serving.access import announces_extensions, error_style
 from labvla_policy.serving.lane import Answer, Lane
 from labvla_policy.serving.reasons import RequestRefused
+from labvla_policy.serving.refusal_log import RefusalLog
 from labvla_policy.serving.replies import refusal_reply, rows_reply
 from labvla_policy.serving.requests import RequestReader, deadline_of, opened, request_id_of
 
@@ -33,11 +34,12 @@ class Session:
         lane: Lane,
         reader: RequestReader,
         draining: Callable[[], bool],
+        log: RefusalLog,
         deadline: float,
         send_timeout: float,
     ) -> None:
         self._connection = connection
-        self._lane, self._reader, self._draining = lane, reader, draining
+        self._lane, self._reader, self._draining, self._log = lane, reader, draining, log
         self._deadline, self._send_timeout = deadline, send_timeout
         self._style = error_style(connection)
         self._previous: float | None = None
@@ -48,7 +50,9 @@ class Session:
 
     async def run(self, metadata: Metadata) -> None:
         """Serve until the client goes."""
-        if not announces_extensions(self._connection):
+        announced = announces_extensions(self._connection)
+        _LOG.info("%s is here%s", self._client, ", with extensions" if announced else "")
+        if not announced:
             metadata = replace(metadata, extensions=None, prefix_rows=None)
         gone = asyncio.ensure_future(self._connection.wait_closed())
         try:
@@ -75,7 +79,7 @@ class Session:
             request_id = request_id_of(found)
             answer = await self._ask(found, gone)
         except RequestRefused as refused:
-            _LOG.warning("%s: %s", self._client, refused)
+            self._log.add(self._client, refused)
             await self._send(refusal_reply(refused, self._style, request_id))
             if refused.reason == "internal_server_error":
                 await self._connection.close(CloseCode.INTERNAL_ERROR, refused.reason)

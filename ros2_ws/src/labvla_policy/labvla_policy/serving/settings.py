@@ -59,18 +59,36 @@ class ServerSettings:
     stuck_after: float = 60.0  # s in one inference, after which the server is not healthy
 
     def __post_init__(self) -> None:
-        if not 0 <= self.port <= 65535:
-            raise SettingsError(f"port: expected 0 to 65535, got {self.port}")
         if self.token and (len(self.token) < SHORTEST_TOKEN or not _is_plain(self.token)):
             raise SettingsError(
                 f"token: expected at least {SHORTEST_TOKEN} visible ASCII characters without "
                 "spaces; for example: openssl rand -hex 32"
             )
-        if not self.token and not is_loopback(self.host):
+        for name, least, most in _BOUNDS:
+            value = getattr(self, name)
+            if not least <= value <= most:  # NaN is in no bounds
+                raise SettingsError(f"{name}: expected {least:g} to {most:g}, got {value:g}")
+        if not self.token and not self.is_near:
             raise SettingsError(
                 f"host {self.host}: whoever reaches this address could use the policy. Set a "
                 "token, or stay with 127.0.0.1 and come in through an SSH tunnel"
             )
+
+    @property
+    def is_near(self) -> bool:
+        """Whether only this machine reaches the server."""
+        return is_loopback(self.host)
+
+
+# Of numbers that come from outside.
+_BOUNDS = (
+    ("port", 0, 65535),
+    ("most_bytes", MEGABYTE, 1024 * MEGABYTE),
+    ("most_clients", 1, 10_000),
+    ("most_waiting", 1, 10_000),
+    ("deadline", 0.01, 3600.0),
+    ("drain", 0.0, 3600.0),
+)
 
 
 def _is_plain(token: str) -> bool:

@@ -74,7 +74,9 @@ def numbers_of(value: Any, name: str, reason: str) -> Array:
 def text_of(name: str, value: Any) -> str:
     """Return a text."""
     if not isinstance(value, str):
-        raise RequestRefused("prompt_type", f"{name}: expected a text, got {shortened(value)}")
+        raise RequestRefused(
+            "prompt_unreadable", f"{name}: expected a text, got {shortened(value)}"
+        )
     return value
 
 

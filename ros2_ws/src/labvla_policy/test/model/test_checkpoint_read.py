@@ -13,7 +13,7 @@ from labvla_policy.model.checkpoint import source
 from labvla_policy.model.checkpoint.read import describe, load_network, table_dtype
 from labvla_policy.model.checkpoint.source import CheckpointFolder, find_checkpoint
 from labvla_policy.model.config import ModelConfig
-from labvla_policy.model.errors import CheckpointError, ConfigError, Unavailable
+from labvla_policy.model.errors import CheckpointError, ConfigError, ModelError, Unavailable
 from labvla_policy.model.inference import load_policy
 
 EMBEDDING = "model.vlm.model.language_model.embed_tokens.weight"
@@ -148,6 +148,30 @@ def test_wrong_shapes_are_listed(tmp_path):
     assert "state_proj.weight: expected 32 x 30, got 32 x 32" in text
 
 
+@pytest.mark.parametrize(
+    ("part", "sizes"),
+    [
+        ("text_config", {"num_attention_heads": 0}),
+        ("text_config", {"hidden_size": -64}),
+        ("text_config", {"num_hidden_layers": 10**9}),
+        ("text_config", {"hidden_size": "wide"}),
+        ("text_config", {"rope_scaling": {}}),
+        ("vision_config", {"num_heads": 3}),
+        ("vision_config", {"depth": 10**9}),
+        ("vision_config", {"hidden_act": "magic"}),
+        ("vision_config", {"patch_size": 14}),
+        ("vision_config", {"num_position_embeddings": 2300}),
+        ("text_config", {"num_key_value_heads": 3}),
+    ],
+)
+def test_sizes_that_make_no_network_are_refused(tmp_path, part, sizes):
+    folder = copied("A", tmp_path)
+    vlm = json.loads((folder / "vlm_config.json").read_text())
+    edited(folder / "vlm_config.json", **{part: vlm[part] | sizes})
+    with pytest.raises(ModelError):
+        load_policy(folder)
+
+
 def test_an_expert_of_another_depth_is_refused(tmp_path):
     folder = edited(copied("A", tmp_path) / "config.json", dit_num_layers=6)
     assert "transformer_blocks.4.attn1.to_k.bias" in assert_refused(folder, r"missing \(28\)")
@@ -239,6 +263,18 @@ def test_a_header_that_lies_about_sizes_is_refused(tmp_path):
     assert_refused(folder, "does not fit its shape")
 
 
+def test_a_header_whose_tensors_overlap_is_refused(tmp_path):
+    folder = copied("A", tmp_path)
+    content = weights_file(folder).read_bytes()
+    length = struct.unpack("<Q", content[:8])[0]
+    table = json.loads(content[8 : 8 + length])
+    first, second = ("model.action_in_proj.bias", "model.action_out_proj.bias")
+    table[first]["data_offsets"] = table[second]["data_offsets"]
+    text = json.dumps(table).encode()
+    weights_file(folder).write_bytes(struct.pack("<Q", len(text)) + text + content[8 + length :])
+    assert_refused(folder, "damaged")
+
+
 # Folders
 
 
@@ -246,7 +282,7 @@ def test_a_header_that_lies_about_sizes_is_refused(tmp_path):
 def test_missing_statistics_or_schema_name_the_command_that_makes_them(tmp_path, name):
     folder = copied("A", tmp_path)
     (folder / name).unlink()
-    assert_refused(folder, f"{name}: missing; .*`labvla data stats`")
+    assert_refused(folder, f"{name}: missing; .*`labvla data stats")
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])

@@ -70,6 +70,8 @@ def test_slots_that_are_left_out_are_absent(policy):
         ({"state": STATE[:7]}, "state: expected 8 numbers"),
         ({"state": []}, "state: expected 8 numbers"),
         ({"prompt": ""}, "prompt: expected an instruction"),
+        ({"prompt": None}, "prompt: expected a text, got NoneType"),
+        ({"steps": 0}, "steps: expected at least 1"),
         ({"noise": np.zeros((10, 31))}, r"noise: expected an array of shape \(10, 32\)"),
         ({"noise": np.full((10, 32), np.nan)}, "noise: holds NaN"),
         ({"noise": "loud"}, "noise: expected numbers"),

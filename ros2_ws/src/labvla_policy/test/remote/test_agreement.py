@@ -119,6 +119,9 @@ def test_metadata_travel_without_loss(cell):
         ({"columns": "joint"}, "columns: expected a list of str"),
         ({"columns": [1]}, "columns: expected a list of str"),
         ({"control_rate": "fast"}, "control_rate: expected float"),
+        ({"checkpoint": "x" * 201}, "checkpoint: expected str"),
+        ({"checkpoint": "a\x1b[2J"}, "checkpoint: expected str"),
+        ({"columns": ["a"] * 65}, "columns: expected a list of str"),
     ],
 )
 def test_metadata_that_are_none(message, complaint):

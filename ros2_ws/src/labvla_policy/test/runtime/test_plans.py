@@ -55,12 +55,37 @@ def test_slowing_down_stretches_time_about_the_hand_over(scale, t):
     assert plans.rows_past(slow, T0 + t) == plans.rows_past(plan, T0 + t)
 
 
-def test_from_row_and_first_rows():
+def test_from_row():
     plan = ramp()
     rest = plans.from_row(plan, 20)
     assert np.abs(rest.times - plan.times[20:]).max() <= 1  # ns
     np.testing.assert_array_equal(rest.joint_targets, plan.joint_targets[20:])
-    assert plans.first_rows(plan, 20).rows == 20
+
+
+def test_brought_to_rest_slows_down_along_the_rows_that_follow():
+    plan = ramp(slope=0.6)
+    ended = plans.brought_to_rest(plan, 20)
+    np.testing.assert_array_equal(ended.joint_targets[:20], plan.joint_targets[:20])
+    steps = np.diff(ended.joint_targets[19:, 0]) / DT
+    assert (np.diff(steps) < 0).all()
+    assert 0.5 < steps[0] < 0.6
+    assert 0.0 < steps[-1] < 0.03
+    assert ended.joint_targets[-1, 0] < plan.joint_targets[19 + plans.SLOWING // 2, 0] + 1e-9
+    assert ended.plan_start == plan.plan_start
+
+
+@pytest.mark.parametrize("rows", [45, 49])
+def test_brought_to_rest_holds_the_last_row_where_too_few_follow(rows):
+    plan = ramp()
+    ended = plans.brought_to_rest(plan, rows)
+    np.testing.assert_array_equal(ended.joint_targets[:rows], plan.joint_targets[:rows])
+    np.testing.assert_allclose(ended.joint_targets[-3:], plan.joint_targets[[-1] * 3], atol=1e-12)
+
+
+@pytest.mark.parametrize("rows", [50, 80])
+def test_a_plan_that_is_executed_as_a_whole_is_left_alone(rows):
+    plan = ramp()
+    assert plans.brought_to_rest(plan, rows) is plan
 
 
 def test_committed_prefix_is_what_the_plan_does_then():

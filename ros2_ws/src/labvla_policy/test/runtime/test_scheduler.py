@@ -87,17 +87,35 @@ def test_what_the_controller_has_left_counts_more_than_the_clock():
 
 
 def test_sync_executes_h_rows_from_the_first_and_looks_only_at_rest():
-    scheduler = scheduler_of("sync", execute_rows=40)
+    scheduler = scheduler_of("sync", execute_rows=25)
     scheduler.begin(T0)
     accepted = exchange(scheduler, T0, latency=700 * MS)
-    assert (accepted.plan.rows, accepted.rows_past) == (40, 0)
+    assert (accepted.plan.rows, accepted.rows_past) == (25 + plans.SLOWING, 0)
     # the arm stood still while the engine worked: nothing is skipped
     assert accepted.plan.plan_start == T0 + 700 * MS + ROW
-    np.testing.assert_array_equal(accepted.plan.joint_targets, answer(T0).joint_targets[:40])
+    executed = accepted.plan.joint_targets
+    np.testing.assert_array_equal(executed[:25], answer(T0).joint_targets[:25])
+    assert executed[-1, 0] - executed[-2, 0] < 0.05 / 30, "brought to rest"
     end = accepted.plan.end
     assert not scheduler.ask(end - 1)
     assert scheduler.ask(end)
     assert not scheduler.ask(end, remaining=MS)
+
+
+@pytest.mark.parametrize("mode", ["async", "ensemble", "rtc"])
+def test_what_was_asked_for_at_rest_begins_on_arrival_and_still_tells_the_delay(mode):
+    scheduler = scheduler_of(mode, delay=DelaySettings(warm_up=0))
+    scheduler.begin(T0)
+    ticket = scheduler.sent(T0, T0, at_rest=True)
+    accepted = settle(scheduler, ticket, answer(T0), T0 + 300 * MS)
+    assert accepted.plan.plan_start == T0 + 300 * MS + ROW
+    assert accepted.rows_past == 0
+    assert scheduler.delay_rows == 8
+    scheduler.end()
+    scheduler.begin(T0 + 400 * MS)
+    moving = scheduler.sent(T0 + 400 * MS, T0 + 400 * MS)
+    accepted = settle(scheduler, moving, answer(T0 + 400 * MS), T0 + 700 * MS)
+    assert accepted.rows_past == 8
 
 
 def test_ensemble_averages_the_last_few():

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labvla_policy.serving.fair_queue import FairQueue
+from labvla_policy.serving.fair_queue import REMEMBERED, FairQueue
 
 
 def filled(*pairs, most=100):
@@ -22,11 +22,29 @@ def test_clients_take_turns_whatever_they_ask():
     assert len(queue) == 0
 
 
-def test_who_was_served_goes_to_the_end_of_the_row():
+def test_whose_last_turn_is_the_longest_ago_is_next():
     queue, _ = filled(("a", "a1"), ("a", "a2"), ("b", "b1"))
     assert queue.take() == "a1"
     queue.put("c", "c1")
-    assert emptied(queue) == ["b1", "a2", "c1"]
+    assert emptied(queue) == ["b1", "c1", "a2"]
+
+
+def test_who_asks_again_only_after_its_answer_gets_every_other_turn():
+    queue, _ = filled(*(("crowd", "crowd") for _ in range(20)), ("lone", "lone"))
+    served = []
+    for _ in range(10):
+        served.append(queue.take())
+        if served[-2:-1] == ["lone"]:  # its next question comes while somebody else is served
+            queue.put("lone", "lone")
+    assert served == ["crowd", "lone"] * 5
+
+
+def test_clients_that_have_gone_are_forgotten():
+    queue = FairQueue(10)
+    for number in range(3 * REMEMBERED):
+        queue.put(f"client {number}", number)
+        assert queue.take() == number
+    assert len(queue._turns) <= REMEMBERED
 
 
 def test_without_room_the_longest_line_gives_way_to_a_newcomer():

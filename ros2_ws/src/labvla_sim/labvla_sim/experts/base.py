@@ -23,6 +23,9 @@ _LOST = 0.12  # rad
 # progress is searched, this far back and ahead. Otherwise pushing against something would stop it.
 _LAGGING = 0.06  # rad
 _BACK, _AHEAD = 0.6, 0.2  # s
+# Below _LAGGING the arm is taken to be where it is due, so the progress may have run ahead of it.
+_REGRESS = 0.25  # s
+_TIMES = 32  # that are looked at
 
 
 @dataclass(frozen=True)
@@ -90,16 +93,34 @@ class Expert(ABC):
         if self._motion is None:
             return "begin"
         due = self._progress + truth.time - self._time
-        candidates = np.maximum(np.linspace(due - _BACK, due + _AHEAD, 33), self._progress)
+        earliest = max(self._progress - _REGRESS, 0.0)
+        candidates = np.maximum(np.linspace(due - _BACK, due + _AHEAD, _TIMES + 1), earliest)
         candidates[0] = due
         reference, _ = self._motion.at(candidates)
         away = np.abs(reference - truth.joints[: len(self.arm.joints)]).max(axis=1)
         if away.min() > _LOST:
             return "the arm was moved"
-        nearest = 0 if away[0] < _LAGGING else int(away.argmin())
-        self._progress, self._time = float(candidates[nearest]), truth.time
+        if away[0] >= _LAGGING:
+            due = max(self._nearest(float(candidates[away.argmin()]), truth), earliest)
+        self._progress, self._time = due, truth.time
         over = self._progress >= self._motion.duration
         return self.surprise(truth, self._motion.phase(self._progress), over)
+
+    def _nearest(self, about: float, truth: Truth) -> float:
+        """Return when the motion passes nearest to the joints, within a step of the search.
+
+        Not one of the times that were searched: where the arm got on by less than a step, the same
+        time would give the same rows, and somebody who watches for that would take it for a fault.
+        """
+        assert self._motion is not None
+        step = (_AHEAD + _BACK) / _TIMES
+        (first, last), _ = self._motion.at(np.array([about - step, about + step]))
+        way = last - first
+        length = float(way @ way)
+        if length == 0.0:
+            return about
+        share = float((truth.joints[: len(way)] - first) @ way) / length
+        return about + step * (2.0 * min(max(share, 0.0), 1.0) - 1.0)
 
     def _new_motion(self, truth: Truth) -> Motion:
         joints = truth.joints[: len(self.arm.joints)]

@@ -165,7 +165,7 @@ class ControllerFace:
                 stamp=to_stamp(stamp),
                 gripper_names=self._grippers,
                 targets=widths,
-                holding=control.mode not in (Mode.TRACKING, Mode.HOLD),
+                holding=control.mode is not Mode.TRACKING,
             )
         )
 

@@ -17,6 +17,9 @@ _GAP = 0.01  # m between a body and what it will run into
 # A padded fixture or a tensed forearm. Harder things are in the scene itself.
 _STIFFNESS = 10e3  # N/m
 _DAMPING = 100.0  # Ns/m
+# At its end it goes out of the way as a hand does, and does not vanish.
+_RETREAT = 0.5  # m/s
+_RETREATING = 300  # ticks
 
 
 class Disturbance(Protocol):
@@ -70,6 +73,8 @@ class Obstacle:
     def apply(self, data: Any) -> None:
         """Add its force to this tick."""
         self.ticks -= 1
+        if self.ticks < _RETREATING:
+            self.place = self.place - _RETREAT * TIMESTEP * self.normal
         depth = float((self.place - data.xpos[self.body]) @ self.normal)
         yielding = _STIFFNESS * depth + _DAMPING * (depth - self.depth) / TIMESTEP
         self.force = max(0.0, yielding) if depth > 0.0 else 0.0

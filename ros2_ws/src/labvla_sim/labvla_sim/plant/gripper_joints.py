@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from labvla_policy.runtime.grippers import joint_of_opening
+
 if TYPE_CHECKING:
     from labvla_policy.runtime.cell import Cell
     from labvla_policy.runtime.types import Array
@@ -26,8 +28,7 @@ def gripper_readings(cell: Cell, measured: RobotState) -> dict[str, GripperReadi
     topics: dict[str, list[tuple[str, float]]] = {}
     for arm, width in zip(cell.arms, measured.widths, strict=True):
         gripper = arm.gripper
-        share = float(np.clip(width / gripper.stroke, 0.0, 1.0))
-        joint = gripper.closed + (gripper.open - gripper.closed) * share
+        joint = joint_of_opening(gripper, float(width))
         topics.setdefault(gripper.state_topic, []).append((gripper.joint, joint))
     return {
         topic: GripperReading(

@@ -6,6 +6,8 @@ import argparse
 import importlib
 import shutil
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,30 +21,38 @@ _PACKAGE = "benchmarks"
 _PLANNED = {
     "model": "latency and memory of the policy network",
     "node": "overhead between camera, policy and controller",
-    "data": "throughput of recording and conversion",
-    "sim": "speed of the simulated cell",
 }
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One benchmark: a module `benchmarks.NAME.run` that measures, one that makes tables."""
+
+    summary: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    measure: Callable[[argparse.Namespace, Any], dict[str, Any]]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parts = parser.add_subparsers(dest="part", metavar="WHAT", required=True)
-    summary = "chunk streams through this controller and models of others: jerk, lag, stops, cost"
-    control = parts.add_parser("control", help=summary, description=summary)
-    add_json(control)
-    control.add_argument(
-        "--out",
-        metavar="DIR",
-        type=Path,
-        default=Path("out/bench"),
-        help="where result and picture go (default: %(default)s)",
-    )
-    control.add_argument("--quick", action="store_true", help="a few streams, in seconds")
+    for name, part in _PARTS.items():
+        words = parts.add_parser(name, help=part.summary, description=part.summary)
+        add_json(words)
+        words.add_argument(
+            "--out",
+            metavar="DIR",
+            type=Path,
+            default=Path("out/bench"),
+            help="where result and picture go (default: %(default)s)",
+        )
+        words.add_argument("--quick", action="store_true", help="a little of everything, in short")
+        part.add_arguments(words)
     for name, planned in _PLANNED.items():
-        part = parts.add_parser(
+        words = parts.add_parser(
             name, help=f"(not in this version) {planned}", description=f"{planned}: not there yet"
         )
-        part.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+        words.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -52,21 +62,17 @@ def run(arguments: argparse.Namespace) -> int:
             f"labvla bench {arguments.part} ({_PLANNED[arguments.part]}) is planned but not part "
             "of this version. docs/benchmarks.md lists what is there."
         )
-    return _control(arguments)
-
-
-def _control(arguments: argparse.Namespace) -> int:
-    if shutil.which("c++") is None:
-        raise EnvironmentLack("the cost of a cycle is measured in C++: a compiler 'c++' is needed.")
-    benchmark, report = _load("control.run"), _load("control.report")
-    result = benchmark.run(arguments.out, arguments.quick, _tell)
+    benchmark = _load(f"{arguments.part}.run")
+    result = _PARTS[arguments.part].measure(arguments, benchmark)
     if arguments.json:
-        print_json(report.rounded(result))
+        print_json(_load("common.result").rounded(result))
         return ExitCode.DONE
-    for table in report.tables(result):
+    for table in _load(f"{arguments.part}.report").tables(result):
         print_table(table.title, table.columns, table.cells)
     print(f"result: {arguments.out / benchmark.RESULT}")
-    print(f"picture: {arguments.out / benchmark.PICTURE}")
+    picture = getattr(benchmark, "PICTURE", None)  # not everything is easier to see than to read
+    if picture is not None and (arguments.out / picture).exists():
+        print(f"picture: {arguments.out / picture}")
     return ExitCode.DONE
 
 
@@ -93,3 +99,71 @@ def _tell(text: str) -> None:
     if sys.stderr.isatty():
         sys.stderr.write(f"\r{text} ")
         sys.stderr.flush()
+
+
+def _nothing(_: argparse.ArgumentParser) -> None:
+    """Add no arguments of its own."""
+
+
+def _control(arguments: argparse.Namespace, benchmark: Any) -> dict[str, Any]:
+    if shutil.which("c++") is None:
+        raise EnvironmentLack("the cost of a cycle is measured in C++: a compiler 'c++' is needed.")
+    result: dict[str, Any] = benchmark.run(arguments.out, arguments.quick, _tell)
+    return result
+
+
+def _add_delay(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--seeds", type=_count, default=20, help="episodes of each case (default: %(default)s)"
+    )
+
+
+def _delay(arguments: argparse.Namespace, benchmark: Any) -> dict[str, Any]:
+    result: dict[str, Any] = benchmark.run(arguments.out, arguments.seeds, arguments.quick, _tell)
+    return result
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--seconds", type=_count, default=60, help="of each recording (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--load",
+        action="append",
+        choices=("bench", "lab", "jpeg"),
+        help="what is sent; may be given several times (default: all)",
+    )
+
+
+def _data(arguments: argparse.Namespace, benchmark: Any) -> dict[str, Any]:
+    loads = arguments.load or benchmark.LOADS
+    result: dict[str, Any] = benchmark.run(
+        arguments.out, arguments.seconds, loads, arguments.quick, _tell
+    )
+    return result
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected 1 or more, got {text}")
+    return number
+
+
+_PARTS = {
+    "control": _Part(
+        "chunk streams through this controller and models of others: jerk, lag, stops, cost",
+        _nothing,
+        _control,
+    ),
+    "data": _Part(
+        "recording beside a sender that counts: cost, losses, and how many of them are known",
+        _add_data,
+        _data,
+    ),
+    "delay": _Part(
+        "success and smoothness against the engine's delay, by scheduling mode, in simulated time",
+        _add_delay,
+        _delay,
+    ),
+}

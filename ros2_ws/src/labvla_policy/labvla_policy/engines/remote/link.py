@@ -19,6 +19,7 @@ from labvla_policy.engines.base import EngineError
 from labvla_policy.engines.remote.options import SCHEMES, RemoteOptions
 from labvla_policy.openpi.codec import CodecError, decode
 from labvla_policy.openpi.names import SUBPROTOCOL
+from labvla_policy.runtime.quoting import quoted
 from labvla_policy.runtime.refusal import Refusal, Refused
 
 MOST_BYTES = 8 * 1024 * 1024  # of a reply; 50 rows of 16 columns are 3 kB
@@ -183,4 +184,4 @@ def _trust(options: RemoteOptions) -> ssl.SSLContext | None:
 def _gist(text: str) -> str:
     """Return what matters of a server's text: of a traceback, the last line."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return (lines[-1] if lines else "nothing")[:300]
+    return quoted(lines[-1] if lines else "nothing")

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from labvla_policy.model.attention import choose_attention
+from labvla_policy.model.attention import Attention, choose_attention
 from labvla_policy.model.backbone.public import PUBLIC_BACKBONE
 from labvla_policy.model.build import build_policy
 from labvla_policy.model.checkpoint.keys import Variant, detect
@@ -16,7 +16,7 @@ from labvla_policy.model.checkpoint.source import CheckpointFolder
 from labvla_policy.model.checkpoint.weights import StoredWeights, find_weights, load_weights
 from labvla_policy.model.config import TRAINING_KEYS, ModelConfig, read_fields
 from labvla_policy.model.control import CONTROL, ControlContract, read_control
-from labvla_policy.model.errors import ConfigError, Unavailable
+from labvla_policy.model.errors import ConfigError, ModelError, Unavailable
 from labvla_policy.model.json_files import read_json
 from labvla_policy.model.pipeline.norm_stats import NORM_STATS, NormStats, stats_from_json
 from labvla_policy.model.pipeline.schema import (
@@ -39,9 +39,10 @@ VLM_CONFIG = "vlm_config.json"
 PROCESSOR_CONFIG = "preprocessor_config.json"
 EMA_STATE = "training_state/ema_state.pt"
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
-_MAKE_STATS = (
-    "it belongs to the data that the policy was fine-tuned on, and the public base has none: make "
-    "it with `labvla data stats`. Without it the policy would be shown raw numbers"
+_FROM_DATA = (
+    "it belongs to the data that the policy was fine-tuned on, and the public base has none. "
+    "Make the statistics with `labvla data stats DATASET`, and copy them from the dataset's meta/ "
+    "together with its labvla_schema.json"
 )
 
 
@@ -158,16 +159,22 @@ def load_network(
 ) -> tuple[Policy, tuple[str, ...]]:
     """Build the policy of a checkpoint and load its weights; return notes besides."""
     way, note = choose_attention(attention, device)
-    with torch.device("meta"):
-        policy = build_policy(
-            files.config,
-            files.vlm,
-            files.processor,
-            attention=way,
-            table_dtype=table_dtype(files.config, dtype),
-        )
+    policy = _without_weights(files, way, table_dtype(files.config, dtype))
     load_weights(policy, files.weights, dtype, device)
     return policy.eval(), (*files.notes, *([note] if note else []))
+
+
+def _without_weights(files: NetworkFiles, attention: Attention, tables: torch.dtype) -> Policy:
+    try:
+        with torch.device("meta"):
+            return build_policy(
+                files.config, files.vlm, files.processor, attention=attention, table_dtype=tables
+            )
+    except ModelError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as e:
+        # Sizes that do not fit together fail wherever a layer is made of them.
+        raise ConfigError(f"{CONFIG}, {VLM_CONFIG}: no network has these sizes: {e}") from e
 
 
 def read_schema(folder: CheckpointFolder, dataset: str | None = None) -> DataSchema:
@@ -176,13 +183,13 @@ def read_schema(folder: CheckpointFolder, dataset: str | None = None) -> DataSch
     if several is not None and (dataset is not None or folder.find(SCHEMA) is None):
         values = pick_repo(read_json(several), dataset, str(several))
         return schema_from_json(values, str(several))
-    path = folder.need(SCHEMA, _MAKE_STATS.replace("raw numbers", "columns of unknown meaning"))
+    path = folder.need(SCHEMA, _FROM_DATA)
     return schema_from_json(read_json(path), str(path))
 
 
 def read_stats(folder: CheckpointFolder, dataset: str | None = None) -> NormStats:
     """Read the data's statistics; `dataset` picks one of several."""
-    path = folder.need(NORM_STATS, _MAKE_STATS)
+    path = folder.need(NORM_STATS, _FROM_DATA)
     return stats_from_json(pick_repo(read_json(path), dataset, str(path)), str(path))
 
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from labvla_policy.model.checkpoint.header import StoredTensor, read_header
@@ -82,10 +83,7 @@ def load_weights(
     expected = {name: tuple(tensor.shape) for name, tensor in policy.state_dict().items()}
     check_names(weights.tensors, expected, _optional(policy, weights), weights.where)
     with ExitStack() as stack:
-        files = {
-            path: stack.enter_context(safe_open(path, framework="pt"))
-            for path, _ in weights.places.values()
-        }
+        files = {path: stack.enter_context(_mapped(path)) for path, _ in weights.places.values()}
 
         def stored(name: str) -> Tensor:
             path, key = weights.places[name]
@@ -104,6 +102,13 @@ def load_weights(
                 _check_table(stored(name), table, name, weights.where)
     policy.vlm.retie_language_head()
     policy.to(device)  # tables, which are computed and not stored
+
+
+def _mapped(path: Path) -> Any:
+    try:
+        return safe_open(path, framework="pt")
+    except SafetensorError as error:
+        raise CheckpointError(f"{path}: damaged: {error}") from None
 
 
 def _optional(policy: Policy, weights: StoredWeights) -> Iterator[str]:

@@ -61,6 +61,8 @@ class PromptTokenizer:
 
     def __call__(self, prompt: str) -> Words:
         """Tokenise an instruction."""
+        if not isinstance(prompt, str):
+            raise InputError(f"prompt: expected a text, got {type(prompt).__name__}")
         if not prompt.strip():
             raise InputError("prompt: expected an instruction, got an empty text")
         if len(prompt) > MOST_CHARACTERS:

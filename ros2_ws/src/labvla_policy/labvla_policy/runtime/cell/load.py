@@ -17,12 +17,15 @@ LARGEST_FILE = 250_000  # bytes; a cell has ten thousand, so more is another kin
 _SUFFIXES = (".yaml", ".yml")
 
 
-def load_cell(name_or_path: str | Path) -> Cell:
-    """Return a checked cell, or raise CellError with everything that is wrong with it."""
+def load_cell(name_or_path: str | Path, *, any_name: bool = False) -> Cell:
+    """Return a checked cell, or raise CellError with everything that is wrong with it.
+
+    `any_name`: the file is a copy, and need not be called like the cell.
+    """
     path = _locate(name_or_path)
     reader = YamlReader(str(path), {**ARM_CHECKS, **CELL_CHECKS})
     cell = reader.read(Cell, _text_of(path))
-    if isinstance(cell, Cell) and cell.name != path.stem:
+    if isinstance(cell, Cell) and cell.name != path.stem and not any_name:
         raise CellError(
             [
                 Problem(

@@ -248,7 +248,7 @@ class Scheduler:
         """Return what is executed of a prediction."""
         mode = self._settings.mode
         if mode == "sync":
-            return plans.first_rows(prediction, self._settings.execute_rows)
+            return plans.brought_to_rest(prediction, self._settings.execute_rows)
         if mode == "ensemble":
             return plans.ensemble([*self._recent, prediction], self._settings.ensemble_decay)
         return prediction

@@ -1,0 +1,1 @@
+"""Recordings: what it costs to make them."""

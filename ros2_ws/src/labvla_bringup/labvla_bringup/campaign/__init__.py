@@ -1,0 +1,1 @@
+"""Faults into a running cell, and what was promised about it."""

@@ -1,0 +1,1 @@
+"""From gripper targets on the plan's timeline to goals of the gripper's own driver."""
