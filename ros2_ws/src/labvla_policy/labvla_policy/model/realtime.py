@@ -20,7 +20,7 @@ from labvla_policy.model.errors import ConfigError
 from labvla_policy.model.flow import Velocity
 from labvla_policy.model.inputs import KeyValue, Modulation, PolicyInputs, Prefix
 from labvla_policy.model.policy import Policy
-from labvla_policy.model.replayed import Recorder
+from labvla_policy.model.replayed import Recorder, Repeated
 from labvla_policy.model.rtc import PRODUCTS, Conditioned, Continuation, Guided
 
 Continuing = Literal["guided", "trained", "off"]
@@ -122,18 +122,21 @@ class RealtimePolicy:
         `cancelled` is asked before the loop, and, where there is no graph, before each step.
         """
         self._noise.copy_(noise, non_blocking=True)
-        loop = self._plain
-        if continuation is not None and self.continuing != "off":
+        continued = continuation is not None and self.continuing != "off"
+        if continued:
             for name in ("target", "weight", "frozen"):
                 getattr(self._continuation, name).copy_(getattr(continuation, name))
-            loop = self._continued
         self._cancelled = cancelled
         try:
             self._check()
             with torch.no_grad():
-                return loop().cpu()
+                return self.loop(continued)().cpu()
         finally:
             self._cancelled = never
+
+    def loop(self, continued: bool) -> Repeated[Tensor]:
+        """Return the Euler loop by itself, on what was observed last; for those who measure it."""
+        return self._continued if continued else self._plain
 
     def _encoded(self) -> Encoded:
         prefix = self._policy.encode(self._inputs)

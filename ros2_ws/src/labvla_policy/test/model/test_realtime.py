@@ -125,7 +125,7 @@ def test_nothing_is_read_back_from_the_device_while_a_chunk_is_made(variant, tra
     policy = golden_policy(variant, rtc_trained_prefix=trained).to("meta")
     with OnTheDevice():
         live = RealtimePolicy(policy, RealtimeSettings(samples=2))
-    assert live._continued.result.shape == (2, ROWS, COLUMNS)
+    assert live.loop(continued=True).result.shape == (2, ROWS, COLUMNS)
     assert live.continuing == ("trained" if trained else "guided")
 
 

@@ -1,0 +1,1 @@
+"""`labvla bench model`: how long the policy network takes, and how long it would have to."""
