@@ -18,7 +18,10 @@ from labvla_policy.runtime.cell import Cell
 
 Parameter = bool | int | float | str
 Robot = Literal["sim", "hardware"]
+Pacing = Literal["realtime", "lockstep"]
 
+# Where time waits for the engine, only a hang is too long.
+LOCKSTEP_TIMEOUT = 600.0  # s
 CHUNKS = "labvla/action_chunk"  # published as soon as the policy is active
 SIMULATED_ARMS = ("fr3",)
 
@@ -78,6 +81,14 @@ class Stack:
     processes: tuple[Process, ...]
 
 
+@dataclass(frozen=True)
+class Simulation:
+    """How a simulated cell runs."""
+
+    pacing: Pacing = "realtime"
+    speed: float = 0.0  # simulated seconds per second at most; 0: as the pacing says
+
+
 def describe(
     cell: Cell,
     robot: Robot = "sim",
@@ -86,6 +97,7 @@ def describe(
     record: bool = True,
     recordings: str = "",
     engine_options: Mapping[str, str] | None = None,
+    simulation: Simulation = Simulation(),  # frozen
 ) -> Stack:
     """Describe the processes of a cell; `recordings` is the recorder's folder, if not its own."""
     if robot == "hardware":
@@ -107,21 +119,26 @@ def describe(
         engine=engine,
         robot=robot,
         namespace=namespace,
-        processes=(_sim(cell), _policy(cell, choice), *recorder),
+        processes=(_sim(cell, simulation), _policy(cell, choice, simulation), *recorder),
     )
 
 
-def _sim(cell: Cell) -> Process:
+def _sim(cell: Cell, simulation: Simulation) -> Process:
     return Process(
         name="sim",
         package="labvla_sim",
         executable="sim_node",
-        parameters={"cell": cell.origin.file},
+        parameters={
+            "cell": cell.origin.file,
+            "pacing": simulation.pacing,
+            "speed": simulation.speed,
+        },
         ready=Ready(publishers=(cell.joint_states.topic,), services=("sim/reset",)),
     )
 
 
-def _policy(cell: Cell, engine: EngineChoice) -> Process:
+def _policy(cell: Cell, engine: EngineChoice, simulation: Simulation) -> Process:
+    waited_for: dict[str, Parameter] = {"lockstep": True, "engine_timeout": LOCKSTEP_TIMEOUT}
     return Process(
         name="policy",
         package="labvla_policy",
@@ -131,6 +148,7 @@ def _policy(cell: Cell, engine: EngineChoice) -> Process:
             "engine": engine.kind,
             "engine_options": json.dumps(dict(engine.options)),
             **engine.parameters,
+            **(waited_for if simulation.pacing == "lockstep" else {}),
             "use_sim_time": True,
         },
         ready=Ready(publishers=(CHUNKS,), services=("labvla/set_instruction",)),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import get_args
 
 from labvla_bringup.bench_cell import write_bench_cell
 from labvla_bringup.cli.common import add_engine, cell_from, engine_options
 from labvla_bringup.cli.errors import Refusal, UsageError
 from labvla_bringup.console import LogPrinter
-from labvla_bringup.stack import StackError, describe
+from labvla_bringup.stack import Pacing, Simulation, StackError, describe
 from labvla_bringup.supervisor import Supervisor, SupervisorError, new_log_dir
 
 
@@ -26,6 +27,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder for episodes (default: $LABVLA_RECORDINGS, or else out/recordings)",
     )
     parser.add_argument(
+        "--pacing",
+        choices=get_args(Pacing),
+        default="realtime",
+        help="realtime: by the clock; lockstep: simulated time waits for the policy (%(default)s)",
+    )
+    parser.add_argument(
+        "--speed",
+        type=float,
+        default=0.0,
+        metavar="FACTOR",
+        help="simulated seconds per second at most (1 in real time, unbounded in lock-step)",
+    )
+    parser.add_argument(
         "--logs", type=Path, default=Path("out/logs"), help="folder for log files (%(default)s)"
     )
 
@@ -33,6 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the stack until it is asked to stop."""
     cell = cell_from(arguments.cell)
+    if not 0.0 <= arguments.speed <= 100.0:
+        raise UsageError(f"--speed: expected 0 to 100, got {arguments.speed:g}")
     log_dir = new_log_dir(arguments.logs)
     try:
         cell = write_bench_cell(cell, log_dir)
@@ -43,6 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
             record=not arguments.no_recorder,
             recordings=arguments.recordings,
             engine_options=engine_options(arguments),
+            simulation=Simulation(arguments.pacing, arguments.speed),
         )
     except StackError as error:
         raise UsageError(str(error)) from None
