@@ -35,9 +35,13 @@ class Episode(NamedTuple):
 class Stack:
     """A running stack in lock-step, and a window on it."""
 
-    def __init__(self, child):
+    def __init__(self, child, log):
         self.child = child
-        wait_until(lambda: (r := registry.current()) is not None and r.state == "up")
+        deadline = time.monotonic() + PATIENCE
+        while not ((record := registry.current()) is not None and record.state == "up"):
+            assert child.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, "waited in vain"
+            time.sleep(0.05)
         self.graph = Graph()
         self.states, self.chunks, self.events = [], [], []
         for kind, topic, found in (
@@ -76,29 +80,23 @@ class Stack:
     def close(self):
         self.graph.__exit__(None, None, None)
         self.child.send_signal(signal.SIGTERM)
-        self.child.communicate(timeout=60)
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
+        self.child.wait(timeout=60)
 
 
 def start(folder, seconds):
     script = Path(__file__).with_name("slow_stack.py")
     folder.mkdir()
-    return Stack(
-        subprocess.Popen(
+    log = folder / "stack.log"
+    with log.open("w") as output:
+        child = subprocess.Popen(
             [sys.executable, str(script), str(seconds), str(folder)],
             cwd=folder,
             env=os.environ,
-            stdout=subprocess.DEVNULL,
+            stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    )
+    return Stack(child, log)
 
 
 def episode(stack):

@@ -47,7 +47,7 @@ class Inputs:
         return sum(ring.counts.clock_jumps for ring in rings)
 
     def has(self, topic: str, stamp: int) -> bool:
-        """Whether a message of a stamp (ns) has arrived, or a newer one, where it is listened to."""
+        """Whether a message of a stamp (ns), or a newer one, has arrived; nobody hears others."""
         if topic not in self._rings:
             return True
         ring, latency = self._rings[topic]
