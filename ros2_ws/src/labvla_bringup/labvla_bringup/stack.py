@@ -19,7 +19,10 @@ from labvla_policy.runtime.scheduling.scheduler import Mode
 
 Parameter = bool | int | float | str
 Robot = Literal["sim", "hardware"]
+Pacing = Literal["realtime", "lockstep"]
 
+# Where time waits for the engine, only a hang is too long.
+LOCKSTEP_TIMEOUT = 600.0  # s
 CHUNKS = "labvla/action_chunk"  # published as soon as the policy is active
 SIMULATED_ARMS = ("fr3",)
 
@@ -79,6 +82,14 @@ class Stack:
     processes: tuple[Process, ...]
 
 
+@dataclass(frozen=True)
+class Simulation:
+    """How a simulated cell runs."""
+
+    pacing: Pacing = "realtime"
+    speed: float = 0.0  # simulated seconds per second at most; 0: as the pacing says
+
+
 def describe(
     cell: Cell,
     robot: Robot = "sim",
@@ -88,6 +99,7 @@ def describe(
     recordings: str = "",
     engine_options: Mapping[str, str] | None = None,
     scheduling: Mode = "async",
+    simulation: Simulation = Simulation(),  # frozen
 ) -> Stack:
     """Describe the processes of a cell; `recordings` is the recorder's folder, if not its own."""
     if robot == "hardware":
@@ -109,21 +121,30 @@ def describe(
         engine=engine,
         robot=robot,
         namespace=namespace,
-        processes=(_sim(cell), _policy(cell, choice, scheduling), *recorder),
+        processes=(
+            _sim(cell, simulation),
+            _policy(cell, choice, scheduling, simulation),
+            *recorder,
+        ),
     )
 
 
-def _sim(cell: Cell) -> Process:
+def _sim(cell: Cell, simulation: Simulation) -> Process:
     return Process(
         name="sim",
         package="labvla_sim",
         executable="sim_node",
-        parameters={"cell": cell.origin.file},
+        parameters={
+            "cell": cell.origin.file,
+            "pacing": simulation.pacing,
+            "speed": simulation.speed,
+        },
         ready=Ready(publishers=(cell.joint_states.topic,), services=("sim/reset",)),
     )
 
 
-def _policy(cell: Cell, engine: EngineChoice, scheduling: Mode) -> Process:
+def _policy(cell: Cell, engine: EngineChoice, scheduling: Mode, simulation: Simulation) -> Process:
+    waited_for: dict[str, Parameter] = {"lockstep": True, "engine_timeout": LOCKSTEP_TIMEOUT}
     return Process(
         name="policy",
         package="labvla_policy",
@@ -134,6 +155,7 @@ def _policy(cell: Cell, engine: EngineChoice, scheduling: Mode) -> Process:
             "engine_options": json.dumps(dict(engine.options)),
             **engine.parameters,
             "scheduling": scheduling,
+            **(waited_for if simulation.pacing == "lockstep" else {}),
             "use_sim_time": True,
         },
         ready=Ready(publishers=(CHUNKS,), services=("labvla/set_instruction",)),

@@ -26,7 +26,7 @@ class ChunkOutlet:
         self._lock = threading.Lock()
         self._chunks: Publisher | None = None
         self._used: Publisher | None = None
-        self._session = time.time_ns()
+        self.session = time.time_ns()
         self._rate = Rate()
         self.sent = 0
 
@@ -85,7 +85,7 @@ class ChunkOutlet:
                 observation_stamp=to_stamp(made_from),
                 plan_start=to_stamp(plan.plan_start),
                 dt=plan.dt,
-                session=self._session,
+                session=self.session,
                 sequence=self.sent,
                 rows=plan.rows,
                 joint_names=plan.joint_names,
@@ -100,7 +100,7 @@ class ChunkOutlet:
 
     def _account(self, observation: Observation) -> ObservationUsed:
         return ObservationUsed(
-            session=self._session,
+            session=self.session,
             sequence=self.sent,
             state_stamp=to_stamp(observation.stamp),
             camera_stamps=_camera_stamps(observation),

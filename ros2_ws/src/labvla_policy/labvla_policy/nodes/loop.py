@@ -16,6 +16,7 @@ from collections.abc import Callable
 from labvla_policy.engines.base import EngineError
 from labvla_policy.engines.host import EngineFault, EngineHost
 from labvla_policy.nodes.events import Events
+from labvla_policy.runtime.beat import Beat
 from labvla_policy.runtime.cycle import Chunk, Cycle, Turn
 from labvla_policy.runtime.latency import Latency
 from labvla_policy.runtime.refusal import Refusal, Refused
@@ -32,9 +33,9 @@ class PolicyLoop(threading.Thread):
         self,
         cycle: Cycle,
         host: EngineHost,
+        beat: Beat,
         pictures: threading.Event,
         events: Events,
-        clock: Callable[[], int],
         publish: Callable[[Chunk], None],
         timeout: float,
         load_timeout: float,
@@ -42,8 +43,8 @@ class PolicyLoop(threading.Thread):
         """Prepare; `pictures` is set by whoever receives one."""
         super().__init__(name="policy", daemon=True)
         self._cycle, self._host, self._events = cycle, host, events
-        self._pictures = pictures
-        self._clock, self._publish = clock, publish
+        self._beat, self._pictures = beat, pictures
+        self._publish = publish
         self._timeout, self._load_timeout = timeout, load_timeout
         self._ending = threading.Event()
         self.ready = threading.Event()
@@ -72,15 +73,23 @@ class PolicyLoop(threading.Thread):
 
     def _work(self) -> None:
         while not self._ending.is_set():
-            if not self.ready.is_set():
-                self._load()
-                continue
-            self._pictures.clear()
-            turn = self._cycle.turn(self._clock())
-            if turn is None:
-                self._pictures.wait(LOOK)
+            if self.ready.is_set():
+                self._take_part()
             else:
-                self._ask(turn)
+                self._load()
+
+    def _take_part(self) -> None:
+        """Ask whenever it is time, for as long as there is an engine."""
+        member = self._beat.join(self._pictures)
+        try:
+            while self.ready.is_set() and not self._ending.is_set():
+                turn = self._cycle.turn(member.look())
+                if turn is None:
+                    member.rest(LOOK)
+                else:
+                    self._ask(turn)
+        finally:
+            member.leave()
 
     def _load(self) -> None:
         try:
@@ -95,7 +104,7 @@ class PolicyLoop(threading.Thread):
 
     def _not_ready(self, refusal: Refusal) -> None:
         self.fault = refusal.detail
-        self._events.refused(refusal, self._clock())
+        self._events.refused(refusal, self._beat.now())
         self._ending.wait(RESTART_PAUSE)
 
     def _ask(self, turn: Turn) -> None:
@@ -111,7 +120,7 @@ class PolicyLoop(threading.Thread):
         except Refused as refused:
             self._fail(turn, refused.refusal)
             return
-        chunk = self._cycle.answer(turn, prediction, self._clock())
+        chunk = self._cycle.answer(turn, prediction, self._beat.now())
         if chunk is not None:
             self._publish(chunk)
 
@@ -124,6 +133,6 @@ class PolicyLoop(threading.Thread):
         return prediction
 
     def _fail(self, turn: Turn, refusal: Refusal) -> None:
-        t = self._clock()
+        t = self._beat.now()
         self._cycle.failed(turn, t)
         self._events.refused(refusal, t)

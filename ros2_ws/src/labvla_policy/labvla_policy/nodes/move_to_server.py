@@ -13,6 +13,7 @@ from labvla_msgs.action import MoveTo
 from labvla_policy.nodes.chunk_outlet import ChunkOutlet
 from labvla_policy.nodes.events import Events
 from labvla_policy.runtime.arbiter import Arbiter, Owner
+from labvla_policy.runtime.beat import Beat, Member
 from labvla_policy.runtime.cycle import Cycle
 from labvla_policy.runtime.gate.rules import Limits
 from labvla_policy.runtime.mover.execution import Ended, Execution, Outcome
@@ -53,24 +54,38 @@ class MoveToServer:
         references: ReferenceHistory,
         outlet: ChunkOutlet,
         events: Events,
-        clock: Callable[[], int],
+        beat: Beat,
         why_not: Callable[[], Refusal | None],
     ) -> None:
         self._mover, self._limits, self._arbiter, self._cycle = mover, limits, arbiter, cycle
         self._references, self._outlet, self._events = references, outlet, events
-        self._clock, self._why_not = clock, why_not
+        self._beat, self._why_not = beat, why_not
         self._ending = threading.Event()
+        self._goals = 0
+        self._lock = threading.Lock()
         self._server = _ThreadedServer(node, self._carry_out)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a goal is being carried out."""
+        return self._goals > 0
 
     def end(self) -> None:
         """Send nothing more; threads end by themselves."""
         self._ending.set()
 
     def _carry_out(self, goal: Any) -> MoveTo.Result:
+        with self._lock:
+            self._goals += 1
+        member = self._beat.join(threading.Event())
         try:
-            ended = self._follow(goal, self._begin(goal.request))
+            ended = self._follow(goal, self._begin(goal.request), member)
         except Refused as refused:
             ended = Ended(Outcome.FAILED, refused.refusal)
+        finally:
+            with self._lock:
+                self._goals -= 1
+            member.leave()
         return self._finish(goal, ended)
 
     def _begin(self, request: MoveTo.Goal) -> Execution:
@@ -80,18 +95,18 @@ class MoveToServer:
         plan = self._mover.planner(
             request.posture, request.joint_names, request.positions, request.speed_scale
         )
-        lease = self._arbiter.request(Owner.MOVE_TO, self._clock())
+        lease = self._arbiter.request(Owner.MOVE_TO, self._beat.now())
         if isinstance(lease, Refusal):
             raise Refused(lease)
         self._cycle.halt()  # its plan is dropped; going on needs a new instruction
         return Execution(plan, self._limits, self._arbiter, lease)
 
-    def _follow(self, goal: Any, execution: Execution) -> Ended:
+    def _follow(self, goal: Any, execution: Execution, member: Member) -> Ended:
         """Step until the end."""
         while not self._ending.is_set():
             if goal.is_cancel_requested:
                 execution.cancel()
-            t = self._clock()
+            t = member.look()
             reference = self._references.newest(t)
             step = execution.step(t, reference)
             if isinstance(step, Ended):
@@ -103,7 +118,7 @@ class MoveToServer:
             goal.publish_feedback(
                 MoveTo.Feedback(progress=execution.progress(t), remaining=execution.remaining(t))
             )
-            self._ending.wait(POLL)
+            member.rest(POLL)
         return Ended(Outcome.FAILED, Refusal("not_active", "the node was deactivated"))
 
     def _finish(self, goal: Any, ended: Ended) -> MoveTo.Result:
@@ -115,6 +130,6 @@ class MoveToServer:
             return MoveTo.Result(message="canceled: stopped on the way", error=ended.error)
         refusal = ended.refusal
         assert refusal is not None
-        self._events.refused(refusal, self._clock())
+        self._events.refused(refusal, self._beat.now())
         goal.abort()
         return MoveTo.Result(reason=refusal.reason, message=refusal.detail, error=ended.error)

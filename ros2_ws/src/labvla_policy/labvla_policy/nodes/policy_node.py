@@ -23,6 +23,7 @@ from labvla_policy.nodes.controller_link import ControllerLink
 from labvla_policy.nodes.diagnostics import Diagnostics
 from labvla_policy.nodes.events import Events
 from labvla_policy.nodes.inputs import Inputs
+from labvla_policy.nodes.lockstep_link import LockStepLink
 from labvla_policy.nodes.loop import PolicyLoop
 from labvla_policy.nodes.move_to_server import MoveToServer
 from labvla_policy.nodes.parameters import ParameterError
@@ -31,6 +32,7 @@ from labvla_policy.nodes.policy_parameters import (
     CELL,
     ENGINE,
     LOADING,
+    LOCKSTEP,
     OPTIONS,
     ROWS,
     SCHEDULING,
@@ -38,6 +40,7 @@ from labvla_policy.nodes.policy_parameters import (
 )
 from labvla_policy.nodes.stamps import to_stamp
 from labvla_policy.runtime.arbiter import Arbiter
+from labvla_policy.runtime.beat import Beat, RealTime
 from labvla_policy.runtime.cell import Cell, CellError, load_cell
 from labvla_policy.runtime.cycle import Chunk, Cycle
 from labvla_policy.runtime.gate.gate import Gate
@@ -69,6 +72,9 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         self._controller = ControllerLink(self, self.cell)
         self._outlet = ChunkOutlet(self, self.cell)
         gate = Gate(self.cell)
+        lockstep = LOCKSTEP.read(self)
+        self._lockstep = self._follow_simulation() if lockstep else None
+        self._beat: Beat = self._lockstep.beat if self._lockstep else RealTime(self._ros_now)
         self._scheduler = Scheduler(settings, contract.row_rate, contract.row_offset)
         self._cycle = Cycle(
             cell=self.cell,
@@ -82,9 +88,9 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         self._loop = PolicyLoop(
             cycle=self._cycle,
             host=EngineHost(spec),
+            beat=self._beat,
             pictures=self._inputs.pictures,
             events=self._events,
-            clock=self.now,
             publish=self._publish_chunk,
             timeout=TIMEOUT.read(self),
             load_timeout=LOADING.read(self),
@@ -102,7 +108,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
             self._controller.references,
             self._outlet,
             self._events,
-            self.now,
+            self._beat,
             self._why_not_move,
         )
         self._statuses = self.create_publisher(PolicyStatus, "labvla/status", qos.RELIABLE)
@@ -122,6 +128,16 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         )
         self._diagnostics = Diagnostics(self, self.cell.name, diagnostics.find)
         self._make_services()
+
+    def _follow_simulation(self) -> LockStepLink:
+        return LockStepLink(
+            self,
+            self._inputs,
+            self._controller,
+            self._outlet,
+            self._ros_now,
+            lambda: not self._cycle.instruction and not self._move_to.busy,
+        )
 
     def _make_services(self) -> None:
         self.create_service(
@@ -180,6 +196,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
     def _answer(self, action, response: Trigger.Response) -> Trigger.Response:  # type: ignore[no-untyped-def]  # noqa: ANN001
         with self._lock:
             response.success, response.message = action()
+        self._beat.poke()
         self._publish_status()
         return response
 
@@ -221,6 +238,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
     ) -> SetInstruction.Response:
         with self._lock:
             response.accepted, response.message = self._take_instruction(request.instruction)
+        self._beat.poke()
         response.effective_instruction = self._cycle.instruction
         self._publish_status()
         return response
@@ -246,6 +264,9 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
 
     def now(self) -> int:
         """Return the time of the stamps in ns."""
+        return self._beat.now()
+
+    def _ros_now(self) -> int:
         return int(self.get_clock().now().nanoseconds)
 
     def _why_not_move(self) -> Refusal | None:
@@ -321,6 +342,8 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         self._ended = True
         self._loop.ready.set()  # whoever waits for it need not any more
         self._move_to.end()
+        if self._lockstep is not None:
+            self._lockstep.beat.end()
         self._loop.end()
 
 

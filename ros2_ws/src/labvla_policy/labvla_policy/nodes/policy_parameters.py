@@ -1,6 +1,6 @@
 """The parameters of the policy node."""
 
-from labvla_policy.nodes.parameters import Declared, Number, Options, Text, Whole
+from labvla_policy.nodes.parameters import Declared, Flag, Number, Options, Text, Whole
 
 CELL = Text("cell", "name or file of the cell that is driven")
 ENGINE = Text("engine", "what answers observations")
@@ -11,5 +11,15 @@ SCHEDULING = Text("scheduling", "how predictions follow each other", "async", MO
 ROWS = Whole("execute_rows", "rows of a prediction after which the next takes over", 8, 1, 1000)
 TIMEOUT = Number("engine_timeout", "s that the engine may take for an answer", 2.0, 0.05, 600.0)
 LOADING = Number("load_timeout", "s that the engine may take to load and warm up", 120.0, 1, 3600)
+LOCKSTEP = Flag("lockstep", "live by the steps of a simulation that waits, not by the clock")
 
-PARAMETERS: tuple[Declared, ...] = (CELL, ENGINE, OPTIONS, SCHEDULING, ROWS, TIMEOUT, LOADING)
+PARAMETERS: tuple[Declared, ...] = (
+    CELL,
+    ENGINE,
+    OPTIONS,
+    SCHEDULING,
+    ROWS,
+    TIMEOUT,
+    LOADING,
+    LOCKSTEP,
+)

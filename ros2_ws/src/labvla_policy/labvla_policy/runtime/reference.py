@@ -56,6 +56,12 @@ class ReferenceHistory:
             self._states.clear()
         self._states.append(state)
 
+    @property
+    def last(self) -> int | None:
+        """The stamp of the newest state (ns), however old."""
+        known = tuple(self._states)
+        return known[-1].stamp if known else None
+
     def newest(self, t: int) -> Reference | None:
         """Return the newest state, unless it is too old at time t."""
         recent = self.recent(t)

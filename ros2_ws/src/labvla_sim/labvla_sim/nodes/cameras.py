@@ -91,24 +91,43 @@ class CameraThread(threading.Thread):
         self._period = round(1e9 / max(camera.rate for camera in cell.cameras))
         self._publishers = {c.name: CameraPublisher(node, cell, c) for c in cell.cameras}
         self._ending = threading.Event()
+        self._published = threading.Condition()
+        self._origin = 0  # ns, of the plant: pictures are due every period from here on
+        self.due = 0
+        self.seen: tuple[str, ...] = ()  # cameras that have published the newest pictures
         self.frames = 0
 
     def run(self) -> None:
         """Publish until told to stop. The renderer belongs to this thread."""
         renderer = CellRenderer(self._cell)
-        due = 0
         while not self._ending.is_set():
             snapshot = self._snapshot()
-            if snapshot.stamp < due:
+            if snapshot.stamp < self.due:
                 time.sleep(_POLL)
                 continue
-            due = (snapshot.stamp // self._period + 1) * self._period
             pictures = renderer.render(snapshot)
             frames = {name: Frame(snapshot.stamp, image) for name, image in pictures.items()}
-            for name, frame in self.faults.apply(frames).items():
+            spoiled = self.faults.apply(frames)
+            for name, frame in spoiled.items():
                 self._publishers[name].publish(self._clock.stamp(frame.stamp), frame)
             self.frames += 1
+            with self._published:
+                periods = (snapshot.stamp - self._origin) // self._period + 1
+                self.due = max(self.due, self._origin + periods * self._period)
+                self.seen = tuple(n for n, f in spoiled.items() if f.stamp == snapshot.stamp)
+                self._published.notify_all()
         renderer.close()
+
+    def restart(self, stamp: int) -> None:
+        """Have the next pictures taken at a time of the plant (ns), and every period after it."""
+        with self._published:
+            self._origin = self.due = stamp
+            self._published.notify_all()
+
+    def wait(self, stamp: int, timeout: float) -> bool:
+        """Wait until no picture of a time of the plant is due any more; False if one still is."""
+        with self._published:
+            return self._published.wait_for(lambda: self.due > stamp, timeout)
 
     def end(self) -> None:
         """Stop, and wait until the graphics context is free."""

@@ -46,7 +46,10 @@ class ControllerFace:
         cell: Cell,
         controlled: ControlledCell,
         clock: Callable[[], int],
+        on_chunk: Callable[[int, int], None] = lambda _session, _sequence: None,
     ) -> None:
+        """Prepare; `on_chunk` hears of every chunk that the controller has judged."""
+        self._on_judged = on_chunk
         self._node, self._cell, self._controlled, self._clock = node, cell, controlled, clock
         self._grippers = [arm.gripper_name for arm in cell.arms]
         self._refused = 0
@@ -76,6 +79,10 @@ class ControllerFace:
         return answer
 
     def _on_chunk(self, message: ActionChunk) -> None:
+        self._judge(message)
+        self._on_judged(message.session, message.sequence)
+
+    def _judge(self, message: ActionChunk) -> None:
         try:
             chunk = _chunk(message)
         except ValueError as error:

@@ -8,15 +8,17 @@ import rclpy
 from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import String
 
-from labvla_policy.engines.base import EngineError
+from labvla_policy.engines.base import EngineError, Question
 from labvla_policy.engines.spec import EngineSpec
 from labvla_policy.nodes import qos
 from labvla_policy.nodes.run import new_executor
 from labvla_policy.runtime.cell import load_cell
+from labvla_policy.runtime.types import Observation, Prediction
 from labvla_sim.experts.engine import TruthEngine
 from labvla_sim.truth_text import SceneTruth, from_text
 
 FIRST_TRUTH = 10.0  # s to wait for the simulation
+LATE_TRUTH = 1.0  # s for the truth of a step to arrive
 
 
 class ExpertEngine(TruthEngine):
@@ -54,6 +56,22 @@ class ExpertEngine(TruthEngine):
         with self._arrived:
             self._heard = from_text(message.data)
             self._arrived.notify_all()
+
+    def begin(self, observation: Observation) -> None:
+        """Choose the expert for the instruction."""
+        self._await(observation.stamp)
+        super().begin(observation)
+
+    def infer(self, question: Question) -> Prediction:
+        """Plan from the newest true state."""
+        self._await(question.observation.stamp)
+        return super().infer(question)
+
+    def _await(self, stamp: int) -> None:
+        """Where time waits for us, wait for its truth: an older one would depend on the machine."""
+        if self._node.count_publishers("sim/step"):
+            with self._arrived:
+                self._arrived.wait_for(lambda: self._truth().stamp >= stamp, LATE_TRUTH)
 
     def _truth(self) -> SceneTruth:
         with self._arrived:

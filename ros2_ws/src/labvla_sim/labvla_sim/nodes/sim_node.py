@@ -24,18 +24,20 @@ from labvla_policy.runtime.cell import CellError, load_cell
 from labvla_sim.nodes.cameras import CameraThread
 from labvla_sim.nodes.controller_face import ControllerFace
 from labvla_sim.nodes.invariants_face import InvariantsFace
-from labvla_sim.nodes.sim_parameters import CELL, SEED, TASK
-from labvla_sim.plant import Pacer, SimCell
+from labvla_sim.nodes.lockstep_face import LockStepFace
+from labvla_sim.nodes.sim_parameters import CELL, PACING, SEED, SPEED, TASK
+from labvla_sim.plant import Pace, SimCell
 from labvla_sim.plant.controlled import PERIOD, STATE_RATE, ControlledCell
 from labvla_sim.plant.faults import JointFaults, JointReading
 from labvla_sim.plant.gripper_joints import gripper_readings
-from labvla_sim.plant.sim_cell import RobotState
+from labvla_sim.plant.sim_cell import TICK, RobotState
 from labvla_sim.plant.stamps import StampClock
 from labvla_sim.tasks import TASKS, Trial
 from labvla_sim.tasks.variation import VARIATIONS
 from labvla_sim.truth_text import to_text
 
 TRUTH_RATE = 30.0  # Hz
+REMINDER = 0.2  # s of the machine's clock between two announcements of a step
 
 
 class SimNode(Node):  # type: ignore[misc]  # rclpy has no types
@@ -47,13 +49,21 @@ class SimNode(Node):  # type: ignore[misc]  # rclpy has no types
         trial = Trial(SimCell(self.cell))
         trial.reset(TASK.read(self), SEED.read(self))
         self._controlled = ControlledCell(trial)
-        self._clock = StampClock()
+        self._stamps = StampClock()
         self._held_until = 0.0  # s of the machine's clock, while the plant is paused
         self._lock = threading.Lock()  # the plant, against resets
         self._joint_faults = JointFaults()
         self._ending = threading.Event()
 
-        self._face = ControllerFace(self, self.cell, self._controlled, self.now)
+        self._lockstep = LockStepFace(self) if PACING.read(self) == "lockstep" else None
+        self._speed = SPEED.read(self)
+        self._face = ControllerFace(
+            self,
+            self.cell,
+            self._controlled,
+            self.now,
+            self._lockstep.barrier.chunk_arrived if self._lockstep else _nobody,
+        )
         self._joint_states = self.create_publisher(
             JointState, self.cell.joint_states.topic, qos.RELIABLE
         )
@@ -70,7 +80,7 @@ class SimNode(Node):  # type: ignore[misc]  # rclpy has no types
         ):
             self.create_service(kind, name, handler)
         self._invariants = InvariantsFace(self, self._controlled, self._lock)
-        self._cameras = CameraThread(self, self.cell, trial.sim.snapshot, self._clock)
+        self._cameras = CameraThread(self, self.cell, trial.sim.snapshot, self._stamps)
         self._plant = threading.Thread(target=self._run, name="plant", daemon=True)
         self._cameras.start()
         self._plant.start()
@@ -81,42 +91,79 @@ class SimNode(Node):  # type: ignore[misc]  # rclpy has no types
 
     def now(self) -> int:
         """Return the simulated time in ns."""
-        return self._clock.stamp(self._controlled.trial.sim.stamp)
+        return self._stamps.stamp(self._controlled.trial.sim.stamp)
 
     def _run(self) -> None:
-        pacer = Pacer()
         every = {
             "joints": round(1e3 / self.cell.joint_states.rate),
             "state": round(1e3 / STATE_RATE),
             "truth": round(1e3 / TRUTH_RATE),
         }
-        tick = 0
+        pace, sim = Pace(self._speed), self._controlled.trial.sim
+        stood = -1  # where time last stood: everything of that moment is published already
         while not self._ending.is_set():
             if time.monotonic() < self._held_until:
                 time.sleep(PERIOD)
                 continue
+            if self._lockstep is not None and sim.stamp >= self._cameras.due:
+                stood = sim.stamp
+                self._stand(self._lockstep)
             with self._lock:
+                ticks = sim.ticks
                 measured, control = self._controlled.tick()
-            tick += 1
-            stamp = self._clock.stamp(measured.stamp)
-            if tick % every["joints"] == 0:
-                self._clock_topic.publish(Clock(clock=to_stamp(stamp)))
-                self._publish_joints(stamp, measured)
-            if tick % every["state"] == 0:
-                self._face.publish(stamp, control)
-                self._publish_grippers(stamp, measured)
-            if tick % every["truth"] == 0 and self._truth.get_subscription_count():
-                trial = self._controlled.trial
-                self._truth.publish(String(data=to_text(stamp, trial.episode, trial.sim.truth())))
-            pacer.wait(tick * PERIOD)
+            if measured.stamp != stood:
+                stamp = self._stamps.stamp(measured.stamp)
+                if ticks % every["joints"] == 0:
+                    self._clock_topic.publish(Clock(clock=to_stamp(stamp)))
+                    self._publish_joints(stamp, measured)
+                if ticks % every["state"] == 0:
+                    self._face.publish(stamp, control)
+                    self._publish_grippers(stamp, measured)
+                if ticks % every["truth"] == 0:
+                    self._publish_truth(stamp)
+            barrier = self._lockstep.barrier if self._lockstep else None
+            pace.wait(sim.stamp / NANOSECONDS, free=bool(barrier and barrier.taking_part))
 
-    def _publish_joints(self, stamp: int, measured: RobotState) -> None:
+    def _stand(self, lockstep: LockStepFace) -> None:
+        """Publish everything of this moment, and wait until everybody is done with it."""
+        sim = self._controlled.trial.sim
+        with self._lock:
+            now, measured = sim.stamp, sim.state()
+            control = self._controlled.controller.state()
+        stamp = self._stamps.stamp(now)
+        topics = [self.cell.joint_states.topic] if self._publish_joints(stamp, measured) else []
+        self._face.publish(stamp, control)
+        self._publish_grippers(stamp, measured)
+        topics += self._gripper_states
+        while not self._cameras.wait(now, REMINDER):
+            if self._ending.is_set():
+                return
+        seen = self._cameras.seen
+        topics += [camera.topic for camera in self.cell.cameras if camera.name in seen]
+        lockstep.barrier.open(stamp)
+        while not self._ending.is_set():
+            # Told again and again: whoever begins to listen now needs to know, too.
+            self._clock_topic.publish(Clock(clock=to_stamp(stamp)))
+            self._publish_truth(stamp)
+            lockstep.announce(stamp, topics)
+            if lockstep.barrier.wait(REMINDER):
+                return
+
+    def _publish_truth(self, stamp: int) -> None:
+        if self._truth.get_subscription_count():
+            trial = self._controlled.trial
+            with self._lock:
+                text = to_text(stamp, trial.episode, trial.sim.truth())
+            self._truth.publish(String(data=text))
+
+    def _publish_joints(self, stamp: int, measured: RobotState) -> bool:
+        """Publish a joint state unless a fault keeps it back."""
         reading = JointReading(
             stamp, self.cell.joints, measured.positions, measured.velocities, measured.efforts
         )
         spoiled = self._joint_faults.apply(reading)
         if spoiled is None:
-            return
+            return False
         message = JointState(
             name=spoiled.names,
             position=spoiled.positions,
@@ -125,6 +172,7 @@ class SimNode(Node):  # type: ignore[misc]  # rclpy has no types
         )
         message.header.stamp = to_stamp(spoiled.stamp)
         self._joint_states.publish(message)
+        return spoiled.stamp == stamp
 
     def _publish_grippers(self, stamp: int, measured: RobotState) -> None:
         for topic, reading in gripper_readings(self.cell, measured).items():
@@ -148,9 +196,18 @@ class SimNode(Node):  # type: ignore[misc]  # rclpy has no types
         with self._lock:
             episode = self._controlled.trial.reset(request.task, int(request.seed), variation)
             self._controlled.restart()
+            self._begin_anew(request.hold)
         response.accepted, response.instruction = True, episode.instruction
         response.message = f"{request.task}, seed {request.seed}, {variation}"
+        if request.hold and self._lockstep is None:
+            response.message += "; hold is for lock-step: time goes on"
         return response
+
+    def _begin_anew(self, hold: bool) -> None:
+        """Count pictures and steps from now on: every episode has them at the same times."""
+        self._cameras.restart(self._controlled.trial.sim.stamp + TICK)
+        if self._lockstep is not None:
+            self._lockstep.barrier.abandon(hold)
 
     def _on_judge(
         self, _request: JudgeScene.Request, response: JudgeScene.Response
@@ -184,7 +241,7 @@ class SimNode(Node):  # type: ignore[misc]  # rclpy has no types
         elif request.target in {camera.name for camera in self.cell.cameras}:
             self._spoil_camera(request)
         elif (request.target, request.kind) == ("clock", "jump"):
-            self._clock.set_forward(round(request.duration * NANOSECONDS))
+            self._stamps.set_forward(round(request.duration * NANOSECONDS))
         elif (request.target, request.kind) == ("plant", "pause"):
             self._held_until = time.monotonic() + request.duration
         elif request.kind == "push":
@@ -212,8 +269,14 @@ class SimNode(Node):  # type: ignore[misc]  # rclpy has no types
     def end(self) -> None:
         """Stop the threads."""
         self._ending.set()
+        if self._lockstep is not None:
+            self._lockstep.barrier.end()
         self._plant.join(timeout=5.0)
         self._cameras.end()
+
+
+def _nobody(_session: int, _sequence: int) -> None:
+    """Nobody waits for chunks in real time."""
 
 
 def main() -> int:

@@ -1,6 +1,6 @@
 """The simulated plant: robots under torque control, apparatus, sensors and their faults."""
 
-from labvla_sim.plant.pacing import Pacer
+from labvla_sim.plant.pacing import Pace, Pacer
 from labvla_sim.plant.rendering import CellRenderer
 from labvla_sim.plant.servo import JointServo, RowPlayer
 from labvla_sim.plant.sim_cell import Noise, RobotState, SimCell, Snapshot
@@ -11,6 +11,7 @@ __all__ = [
     "CellRenderer",
     "JointServo",
     "Noise",
+    "Pace",
     "Pacer",
     "RobotState",
     "RowPlayer",

@@ -50,3 +50,27 @@ class Pacer:
         if -ahead > self._most_lag:
             self.lost += -ahead
             self._origin -= ahead
+
+
+class Pace:
+    """How fast simulated time may go: at a speed, or as fast as it can while others hold it."""
+
+    def __init__(self, speed: float, new_pacer: Callable[[float], Pacer] = Pacer) -> None:
+        """Prepare.
+
+        Args:
+            speed: simulated seconds per second of the wall at most; 0 for real time where nobody
+                holds time, and without a bound where somebody does.
+            new_pacer: makes a pacer for a speed.
+        """
+        self._speed, self._new_pacer = speed, new_pacer
+        self._pacer: Pacer | None = None
+
+    def wait(self, simulated: float, free: bool) -> None:
+        """Wait until time may go on from `simulated` s; `free` while somebody holds it."""
+        if free and self._speed == 0:
+            self._pacer = None  # time that ran freely is not to be waited for later
+            return
+        if self._pacer is None:
+            self._pacer = self._new_pacer(self._speed or 1.0)
+        self._pacer.wait(simulated)

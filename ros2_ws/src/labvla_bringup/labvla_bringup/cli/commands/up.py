@@ -10,7 +10,7 @@ from labvla_bringup.bench_cell import write_bench_cell
 from labvla_bringup.cli.common import add_engine, cell_from, engine_options
 from labvla_bringup.cli.errors import Refusal, UsageError
 from labvla_bringup.console import LogPrinter
-from labvla_bringup.stack import StackError, describe
+from labvla_bringup.stack import Pacing, Simulation, StackError, describe
 from labvla_bringup.supervisor import Supervisor, SupervisorError, new_log_dir
 from labvla_policy.runtime.scheduling.scheduler import Mode
 
@@ -34,6 +34,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder for episodes (default: $LABVLA_RECORDINGS, or else out/recordings)",
     )
     parser.add_argument(
+        "--pacing",
+        choices=get_args(Pacing),
+        default="realtime",
+        help="realtime: by the clock; lockstep: simulated time waits for the policy (%(default)s)",
+    )
+    parser.add_argument(
+        "--speed",
+        type=float,
+        default=0.0,
+        metavar="FACTOR",
+        help="simulated seconds per second at most (1 in real time, unbounded in lock-step)",
+    )
+    parser.add_argument(
         "--logs", type=Path, default=Path("out/logs"), help="folder for log files (%(default)s)"
     )
 
@@ -41,6 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the stack until it is asked to stop."""
     cell = cell_from(arguments.cell)
+    if not 0.0 <= arguments.speed <= 100.0:
+        raise UsageError(f"--speed: expected 0 to 100, got {arguments.speed:g}")
     log_dir = new_log_dir(arguments.logs)
     try:
         cell = write_bench_cell(cell, log_dir)
@@ -52,6 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
             recordings=arguments.recordings,
             engine_options=engine_options(arguments),
             scheduling=arguments.scheduling,
+            simulation=Simulation(arguments.pacing, arguments.speed),
         )
     except StackError as error:
         raise UsageError(str(error)) from None
