@@ -38,6 +38,7 @@ HEIGHT, WIDTH = 48, 64
 JOINT_RATE, STATE_RATE, GRIPPER_RATE, CAMERA_RATE = 200, 50, 30, 30
 CAMERAS = ("front", "side", "wrist")
 INSTRUCTION = "pick up the beaker"
+CELL_FILE = "cell.yaml"
 ROOT = Path(__file__).resolve().parents[4]
 
 
@@ -51,7 +52,7 @@ def write_cell(folder, name="franka", **changes):
     }
     for before, after in {**small, **changes}.items():
         text = text.replace(before, after)
-    path = folder / "cell.yaml"
+    path = folder / CELL_FILE
     path.write_text(text)
     return path
 
@@ -264,11 +265,12 @@ class Recording:
         writer.finish()
         writer.close()
         if cell:
-            (folder / "cell.yaml").write_text(Path(self.cell.origin.file).read_text())
+            (folder / CELL_FILE).write_text(Path(self.cell.origin.file).read_text())
         if sidecar:
             Sidecar(
                 episode_id=folder.name,
                 bag=writer.path.name,
+                cell_file=CELL_FILE,
                 begin=BEGIN + CLOCK,
                 wish=wish or Wish(INSTRUCTION, "ada", "a note", ("training",)),
                 circumstances=Circumstances(

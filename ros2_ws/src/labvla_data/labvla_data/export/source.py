@@ -52,10 +52,9 @@ def source_of(folder: Path, cell: Cell | None) -> Source:
     sidecar = sidecars.load(folder if folder.is_dir() else folder.parent)
     if sidecar is not None and sidecar.state == sidecars.RECORDING:
         raise Refused("unfinished", "its recorder was stopped in the midst of it")
-    own = _own_cell(folder)
-    known = own or cell
+    known = _own_cell(folder, sidecar) or cell
     if known is None:
-        raise Refused("no_cell", f"there is no {sidecars.CELL_FILE} beside the bag")
+        raise Refused("no_cell", "the episode carries no description of its cell")
     with reading(folder) as reader:
         topics = {topic.name for topic in reader.topics if topic.messages}
     prefix = _prefix(topics, known)
@@ -77,8 +76,9 @@ def source_of(folder: Path, cell: Cell | None) -> Source:
     )
 
 
-def _own_cell(folder: Path) -> Cell | None:
-    path = (folder if folder.is_dir() else folder.parent) / sidecars.CELL_FILE
+def _own_cell(folder: Path, sidecar: Sidecar | None) -> Cell | None:
+    name = sidecar.cell_file if sidecar is not None else ""
+    path = (folder if folder.is_dir() else folder.parent) / name
     if not path.is_file():
         return None
     try:

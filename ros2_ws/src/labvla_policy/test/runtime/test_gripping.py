@@ -305,6 +305,7 @@ def test_whatever_happens(steps, thing):
         bench.run(seconds, target)
         for name in ("deaf", "stuck", "loses_results", "silent"):
             setattr(bench.hand, name, False)
+    bench.hand.refuses = bench.hand.fails = 0  # what no goal came for
     # All faults are over: another target is reached.
     bench.holding = False
     bench.run(15.0, OPEN)
