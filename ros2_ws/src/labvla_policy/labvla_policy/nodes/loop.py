@@ -20,7 +20,7 @@ from labvla_policy.runtime.cycle import Chunk, Cycle, Turn
 from labvla_policy.runtime.latency import Latency
 from labvla_policy.runtime.types import Prediction
 
-LOOK = 0.02  # s between two looks for something to do while no picture comes
+LOOK = 1.5  # frame times between two looks for something to do while no picture comes
 RESTART_PAUSE = 1.0  # s before a failed engine is started again
 
 
@@ -35,14 +35,16 @@ class PolicyLoop(threading.Thread):
         events: Events,
         clock: Callable[[], int],
         publish: Callable[[Chunk], None],
+        frame_time: float,
         timeout: float,
         load_timeout: float,
     ) -> None:
-        """Prepare; `pictures` is set by whoever receives one."""
+        """Prepare; `pictures` is set by whoever receives one, every `frame_time` s or sooner."""
         super().__init__(name="policy", daemon=True)
         self._cycle, self._host, self._events = cycle, host, events
         self._pictures = pictures
         self._clock, self._publish = clock, publish
+        self._look = LOOK * frame_time
         self._timeout, self._load_timeout = timeout, load_timeout
         self._ending = threading.Event()
         self.ready = threading.Event()
@@ -77,7 +79,7 @@ class PolicyLoop(threading.Thread):
             self._pictures.clear()
             turn = self._cycle.turn(self._clock())
             if turn is None:
-                self._pictures.wait(LOOK)
+                self._pictures.wait(self._look)
             else:
                 self._ask(turn)
 

@@ -10,6 +10,8 @@ import json
 import sys
 import threading
 import time
+from array import array
+from typing import Any
 
 import numpy as np
 from rclpy.clock import Clock, ClockType
@@ -43,6 +45,7 @@ from labvla_policy.runtime.instruction import InstructionRefused, normalise
 from labvla_policy.runtime.observation.assembler import Assembler
 from labvla_policy.runtime.reference import Reference, ReferenceHistory
 from labvla_policy.runtime.scheduling.scheduler import Scheduler, SchedulerSettings
+from labvla_policy.runtime.streams.ring import Ring
 from labvla_policy.runtime.types import NANOSECONDS
 
 CELL = Text("cell", "name or file of the cell that is driven")
@@ -92,6 +95,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
             events=self._events,
             clock=self.now,
             publish=self._publish_chunk,
+            frame_time=1.0 / min(camera.rate for camera in self.cell.policy_cameras),
             timeout=TIMEOUT.read(self),
             load_timeout=LOADING.read(self),
         )
@@ -287,9 +291,9 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
                 sequence=self._sequence,
                 rows=plan.rows,
                 joint_names=plan.joint_names,
-                joint_targets=plan.joint_targets.ravel(),
+                joint_targets=array("d", plan.joint_targets.tobytes()),
                 gripper_names=plan.gripper_names,
-                gripper_targets=plan.gripper_targets.ravel(),
+                gripper_targets=array("d", plan.gripper_targets.tobytes()),
                 committed_prefix=plan.prefix_rows,
                 inference_latency=chunk.latency,
                 policy=self._loop.policy,
@@ -320,6 +324,8 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
             state = PolicyStatus.FAULT
         owner = self._arbiter.owner(t)
         last = cycle.last
+        joints = self._inputs.states[self.cell.joint_states.topic]
+        joint_counts = joints.counts
         self._statuses.publish(
             PolicyStatus(
                 stamp=to_stamp(t),
@@ -339,7 +345,11 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
                 delay_rows=self._scheduler.delay_rows,
                 skew=last.skew * 1e-9 if last else float("nan"),
                 observation_age=last.age * 1e-9 if last else float("nan"),
-                joint_state_rate=self._stream_rate(self.cell.joint_states.topic, t),
+                joint_state_rate=_rate(joints, t),
+                joint_state_age=_age(joints, t),
+                joint_states_received=joint_counts.received,
+                joint_states_lost=joint_counts.lost,
+                joint_states_refused=sum(joint_counts.refused.values()),
                 cameras=[self._health(camera.name, t) for camera in self.cell.policy_cameras],
                 chunks_published=self._sequence,
                 observations_refused=cycle.observations_refused,
@@ -348,16 +358,13 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
             )
         )
 
-    def _stream_rate(self, topic: str, t: int) -> float:
-        return _rate([sample.stamp for sample in self._inputs.states[topic].samples], t)
-
     def _health(self, camera: str, t: int) -> CameraHealth:
         ring = self._inputs.cameras[camera]
-        counts, newest = ring.counts, ring.newest
+        counts = ring.counts
         return CameraHealth(
             camera=camera,
-            rate=_rate([sample.stamp for sample in ring.samples], t),
-            age=(t - newest.stamp) * 1e-9 if newest else float("nan"),
+            rate=_rate(ring, t),
+            age=_age(ring, t),
             received=counts.received,
             lost=counts.lost,
             refused=sum(counts.refused.values()),
@@ -370,11 +377,18 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         self._loop.end()
 
 
-def _rate(stamps: list[int], t: int) -> float:
+def _rate(ring: Ring[Any, Any], t: int) -> float:
     """Return the rate of what a ring holds; 0 when its newest is old."""
-    if len(stamps) < 2 or t - stamps[-1] > NANOSECONDS:
+    samples = ring.samples
+    if len(samples) < 2 or t - samples[-1].stamp > NANOSECONDS:
         return 0.0
-    return (len(stamps) - 1) * NANOSECONDS / (stamps[-1] - stamps[0])
+    return (len(samples) - 1) * NANOSECONDS / (samples[-1].stamp - samples[0].stamp)
+
+
+def _age(ring: Ring[Any, Any], t: int) -> float:
+    """Return the age of the newest sample; NaN before the first."""
+    newest = ring.newest
+    return (t - newest.stamp) * 1e-9 if newest else float("nan")
 
 
 def main() -> int:
