@@ -1,1 +1,1 @@
-"""What a late answer costs: success and smoothness against the engine's delay, by scheduling mode."""
+"""What a late answer costs: success and smoothness against delay, by scheduling mode."""

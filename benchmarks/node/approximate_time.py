@@ -15,9 +15,7 @@ from typing import Any
 class ApproximateTime:
     """Calls back with one message per stream."""
 
-    def __init__(
-        self, streams: int, queue: int, slop: int, callback: Callable[..., None]
-    ) -> None:
+    def __init__(self, streams: int, queue: int, slop: int, callback: Callable[..., None]) -> None:
         """Keep `queue` messages of each stream; `slop` is the most that stamps may differ (ns)."""
         self._queues: list[OrderedDict[int, Any]] = [OrderedDict() for _ in range(streams)]
         self._most, self._slop, self._callback = queue, slop, callback

@@ -59,6 +59,8 @@ def install_entry_point(folder: Path) -> None:
     """Make the engine known to processes that have the folder on their path."""
     info = folder / "labvla_benchmark_engine-0.dist-info"
     info.mkdir(parents=True, exist_ok=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: labvla-benchmark-engine\nVersion: 0\n")
+    (info / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: labvla-benchmark-engine\nVersion: 0\n"
+    )
     target = f"{__name__}:InstantEngine"
     (info / "entry_points.txt").write_text(f"[labvla.engines]\n{NAME} = {target}\n")

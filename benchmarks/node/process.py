@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rclpy
@@ -60,7 +61,8 @@ def main(work: Callable[[Node, Settings, list[int]], Mapping[str, object]], name
 def save(path: str, noted: Mapping[str, object]) -> None:
     """Write a record; whoever reads it never meets half of one."""
     unfinished = f"{path}.unfinished.npz"
-    np.savez(unfinished, **{key: np.asarray(value, np.int64) for key, value in noted.items()})
+    arrays: dict[str, Any] = {k: np.asarray(value, np.int64) for k, value in noted.items()}
+    np.savez(unfinished, **arrays)
     Path(unfinished).replace(path)
 
 

@@ -37,7 +37,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Latencies:
-    """From the newest message that was used to the engine, and from the engine to the controller."""
+    """From the newest message used to the engine, and from the engine to the controller."""
 
     before: np.ndarray  # s, by question
     after: np.ndarray  # s, by plan that arrived
@@ -69,9 +69,7 @@ def latencies(
     ]
     arrived = dict(arrivals.tolist())
     after = [arrived[state] - out for state, _, _, out in within.tolist() if state in arrived]
-    return Latencies(
-        np.array(before) * 1e-9, np.array(after) * 1e-9, len(within), len(after)
-    )
+    return Latencies(np.array(before) * 1e-9, np.array(after) * 1e-9, len(within), len(after))
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,9 @@ class Received:
 def account(sent: Times, before: Received, after: Received) -> Account:
     """Compare a receiver's counts with what was sent between its newest messages then and now."""
     stamps = sent[:, 0]
-    between = int(np.sum((stamps > before.newest + _ROUNDING) & (stamps <= after.newest + _ROUNDING)))
+    between = int(
+        np.sum((stamps > before.newest + _ROUNDING) & (stamps <= after.newest + _ROUNDING))
+    )
     return Account(between, after.received - before.received, after.lost - before.lost)
 
 

@@ -1,6 +1,6 @@
 """The sender's process: cameras, joint states and grippers, and a record of what went out when.
 
-    python -m benchmarks.node.sender SETTINGS.json
+python -m benchmarks.node.sender SETTINGS.json
 """
 
 from __future__ import annotations

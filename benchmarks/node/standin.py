@@ -1,6 +1,6 @@
 """A stand-in for the controller: notes when plans come, and says how much of them is left.
 
-    python -m benchmarks.node.standin SETTINGS.json
+python -m benchmarks.node.standin SETTINGS.json
 """
 
 from __future__ import annotations

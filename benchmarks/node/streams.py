@@ -60,7 +60,8 @@ def posture(cell: Cell) -> np.ndarray:
 
 def swing(cell: Cell, seconds: float) -> np.ndarray:
     """Return the joints at a time."""
-    return posture(cell) + SWING * np.sin(2 * np.pi * seconds / SWING_PERIOD)
+    joints: np.ndarray = posture(cell) + SWING * np.sin(2 * np.pi * seconds / SWING_PERIOD)
+    return joints
 
 
 def pictures(load: Load, frame: str) -> list[bytearray]:

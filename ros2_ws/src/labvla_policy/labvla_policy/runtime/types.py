@@ -52,7 +52,7 @@ class Observation:
 
     @cached_property
     def hash(self) -> bytes:
-        """Fingerprint of what the engine sees; computed when first asked for, which takes a while."""
+        """Fingerprint of what the engine sees, computed when first asked for: it takes a while."""
         return observation_digest(self.images, self.state, self.instruction)
 
     @property

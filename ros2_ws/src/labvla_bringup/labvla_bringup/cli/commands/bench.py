@@ -20,7 +20,6 @@ _PACKAGE = "benchmarks"
 
 _PLANNED = {
     "model": "latency and memory of the policy network",
-    "node": "overhead between camera, policy and controller",
     "data": "throughput of recording and conversion",
 }
 
@@ -123,6 +122,11 @@ def _delay(arguments: argparse.Namespace, benchmark: Any) -> dict[str, Any]:
     return result
 
 
+def _node(arguments: argparse.Namespace, benchmark: Any) -> dict[str, Any]:
+    result: dict[str, Any] = benchmark.run(arguments.out, arguments.quick, _tell)
+    return result
+
+
 def _count(text: str) -> int:
     number = int(text)
     if number < 1:
@@ -135,6 +139,11 @@ _PARTS = {
         "chunk streams through this controller and models of others: jerk, lag, stops, cost",
         _nothing,
         _control,
+    ),
+    "node": _Part(
+        "overhead between camera, engine and controller, beside a node as usually written",
+        _nothing,
+        _node,
     ),
     "delay": _Part(
         "success and smoothness against the engine's delay, by scheduling mode, in simulated time",
