@@ -22,6 +22,7 @@ class _Panel:
     label: str
     value: Callable[[Row], float]
     span: Callable[[Row], tuple[float, float]] | None = None
+    bottom: float = 0.0
 
 
 _PANELS = (
@@ -29,8 +30,9 @@ _PANELS = (
         "success [%], 95 % interval",
         lambda row: 100 * row["success"] / row["n"],
         lambda row: (100 * row["low"], 100 * row["high"]),
+        50.0,
     ),
-    _Panel("median time to success [s]", lambda row: row["seconds"]),
+    _Panel("median time to success [s]", lambda row: row["seconds"], bottom=4.0),
     _Panel("gap between plans, p95 [mrad]", lambda row: 1e3 * row["plan_gap_p95"]),
     _Panel("gap of their speeds, p95 [rad/s]", lambda row: row["plan_velocity_gap_p95"]),
     _Panel(
@@ -61,10 +63,11 @@ def plot_delays(rows: list[Row], path: Path) -> None:
                     shift = _STAGGER * (place - (len(modes) - 1) / 2)
                     _line(grid[line, column], select(rows, task=task, mode=mode), panel, shift)
                 grid[line, 0].set_ylabel(panel.label)
-                grid[line, column].set_ylim(bottom=0)
                 grid[line, column].grid(alpha=0.25)
             grid[0, column].set_title(task, loc="left", fontsize=10)
             grid[-1, column].set_xlabel("delay of the engine [ms]")
+        for line, panel in enumerate(_PANELS):
+            grid[line, 0].set_ylim(bottom=panel.bottom)
         grid[0, 0].legend(loc="lower left", frameon=False)
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path)

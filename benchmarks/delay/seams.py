@@ -66,9 +66,12 @@ def _at(plan: Prediction, t: int) -> Floats:
 
 
 def _speed(plan: Prediction, t: int) -> Floats:
-    """Return the mean speed over one row time about t; a plan stands still beyond its ends."""
-    half = round(plan.dt * NANOSECONDS / 2)
-    return (_at(plan, t + half) - _at(plan, t - half)) / (2 * half) * NANOSECONDS
+    """Return the mean speed over the row time about t; a plan stands still beyond its end."""
+    row = round(plan.dt * NANOSECONDS)
+    if not plan.plan_start <= t < plan.end:
+        return np.zeros(plan.joint_targets.shape[1])
+    first = min(max(t - row // 2, plan.plan_start), plan.end - row)
+    return (_at(plan, first + row) - _at(plan, first)) / row * NANOSECONDS
 
 
 def _largest(values: Floats) -> float:

@@ -33,8 +33,13 @@ def write_bench_cell(cell: Cell, folder: Path) -> Cell:
     """Write the cell for the bench into a folder and load it from there."""
     bench = bench_cell(cell)
     path = folder / f"{cell.name}.yaml"
-    path.write_text(yaml.safe_dump(_plain(normalised(bench)), sort_keys=False))
+    path.write_text(yaml.safe_dump(written(bench), sort_keys=False))
     return load_cell(path)
+
+
+def written(cell: Cell) -> object:
+    """Return the cell as nested values, as a cell file has them."""
+    return _plain(normalised(cell))
 
 
 def _plain(value: object) -> object:

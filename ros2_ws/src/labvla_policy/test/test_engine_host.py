@@ -55,7 +55,6 @@ def observe(cell, seconds=1.0):
         skew=1,
         age=2,
         reference=np.ones(7),
-        hash=b"\1" * 32,
     )
 
 

@@ -59,7 +59,7 @@ class Wire:
                 raise ValueError(f"{name}: {block.nbytes} bytes do not fit the shared memory")
             places[name] = [end, str(block.dtype), list(block.shape)]
             # Never an array over the mapping: kept alive by an exception it forbids to close it.
-            self._memory[end : end + block.nbytes] = block.tobytes()
+            self._memory[end : end + block.nbytes] = block.reshape(-1).view(np.uint8).data
             end += -(-block.nbytes // 64) * 64  # aligned for the processor
         text = json.dumps({**message, "arrays": places}).encode()
         try:
@@ -146,7 +146,6 @@ def _of_observation(observation: Observation) -> tuple[Message, Arrays]:
         "camera_stamps": [[c.camera, c.stamp] for c in observation.camera_stamps],
         "skew": observation.skew,
         "age": observation.age,
-        "hash": observation.hash.hex(),
     }
     return message, arrays
 
@@ -165,7 +164,6 @@ def _to_observation(message: Message) -> Observation:
         skew=message["skew"],
         age=message["age"],
         reference=arrays.get("reference"),
-        hash=bytes.fromhex(message["hash"]),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from array import array
 
 import numpy as np
 from rclpy.node import Node
@@ -89,9 +90,9 @@ class ChunkOutlet:
                 sequence=self.sent,
                 rows=plan.rows,
                 joint_names=plan.joint_names,
-                joint_targets=plan.joint_targets.ravel(),
+                joint_targets=array("d", plan.joint_targets.tobytes()),
                 gripper_names=plan.gripper_names,
-                gripper_targets=plan.gripper_targets.ravel(),
+                gripper_targets=array("d", plan.gripper_targets.tobytes()),
                 contract_hash=self._cell.contract_hash,
                 **more,
             )

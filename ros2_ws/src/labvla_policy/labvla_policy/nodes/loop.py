@@ -22,7 +22,7 @@ from labvla_policy.runtime.latency import Latency
 from labvla_policy.runtime.refusal import Refusal, Refused
 from labvla_policy.runtime.types import Prediction
 
-LOOK = 0.02  # s between two looks for something to do while no picture comes
+LOOK = 1.5  # frame times between two looks for something to do while no picture comes
 RESTART_PAUSE = 1.0  # s before a failed engine is started again
 
 
@@ -37,14 +37,16 @@ class PolicyLoop(threading.Thread):
         pictures: threading.Event,
         events: Events,
         publish: Callable[[Chunk], None],
+        frame_time: float,
         timeout: float,
         load_timeout: float,
     ) -> None:
-        """Prepare; `pictures` is set by whoever receives one."""
+        """Prepare; `pictures` is set by whoever receives one, every `frame_time` s or sooner."""
         super().__init__(name="policy", daemon=True)
         self._cycle, self._host, self._events = cycle, host, events
         self._beat, self._pictures = beat, pictures
         self._publish = publish
+        self._look = LOOK * frame_time
         self._timeout, self._load_timeout = timeout, load_timeout
         self._ending = threading.Event()
         self.ready = threading.Event()
@@ -85,7 +87,7 @@ class PolicyLoop(threading.Thread):
             while self.ready.is_set() and not self._ending.is_set():
                 turn = self._cycle.turn(member.look())
                 if turn is None:
-                    member.rest(LOOK)
+                    member.rest(self._look)
                 else:
                     self._ask(turn)
         finally:

@@ -92,6 +92,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
             pictures=self._inputs.pictures,
             events=self._events,
             publish=self._publish_chunk,
+            frame_time=1.0 / min(camera.rate for camera in self.cell.policy_cameras),
             timeout=TIMEOUT.read(self),
             load_timeout=LOADING.read(self),
         )
@@ -297,6 +298,8 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
             state = PolicyStatus.FAULT
         owner = self._arbiter.owner(t)
         last = cycle.last
+        joints = self._inputs.states[self.cell.joint_states.topic]
+        joint_counts = joints.counts
         self._statuses.publish(
             PolicyStatus(
                 stamp=to_stamp(t),
@@ -316,7 +319,11 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
                 delay_rows=self._scheduler.delay_rows,
                 skew=last.skew * 1e-9 if last else float("nan"),
                 observation_age=last.age * 1e-9 if last else float("nan"),
-                joint_state_rate=self._inputs.states[self.cell.joint_states.topic].rate(t),
+                joint_state_rate=joints.rate(t),
+                joint_state_age=joints.age(t),
+                joint_states_received=joint_counts.received,
+                joint_states_lost=joint_counts.lost,
+                joint_states_refused=sum(joint_counts.refused.values()),
                 cameras=[self._health(camera.name, t) for camera in self.cell.policy_cameras],
                 chunks_published=self._outlet.sent,
                 observations_refused=cycle.observations_refused,
@@ -327,11 +334,11 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
 
     def _health(self, camera: str, t: int) -> CameraHealth:
         ring = self._inputs.cameras[camera]
-        counts, newest = ring.counts, ring.newest
+        counts = ring.counts
         return CameraHealth(
             camera=camera,
             rate=ring.rate(t),
-            age=(t - newest.stamp) * 1e-9 if newest else float("nan"),
+            age=ring.age(t),
             received=counts.received,
             lost=counts.lost,
             refused=sum(counts.refused.values()),

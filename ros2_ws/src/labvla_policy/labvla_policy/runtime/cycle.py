@@ -138,7 +138,7 @@ class Cycle:
             self._not_before = t + RETRY
             self._reports.refused(refused.refusal, t)
             return None
-        if self.last is not None and observation.stamp == self.last.stamp:
+        if self.last is not None and _same_moment(observation, self.last):
             return None  # nothing new has arrived since the last question
         with self._lock:
             lease = self._own_motion(t)
@@ -229,3 +229,10 @@ class Cycle:
         positions = reference.positions if reference else observation.positions
         velocities = reference.velocities if reference else np.zeros_like(observation.positions)
         return Situation(t, positions, velocities, self._row_time, self._previous)
+
+
+def _same_moment(one: Observation, other: Observation) -> bool:
+    """Whether two observations show the same pictures; without any, the same joint state."""
+    if one.camera_stamps or other.camera_stamps:
+        return one.camera_stamps == other.camera_stamps
+    return one.stamp == other.stamp

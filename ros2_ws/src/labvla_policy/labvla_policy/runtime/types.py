@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+
+from labvla_policy.runtime.observation.digest import observation_digest
 
 Array = NDArray[np.float64]
 Pixels = NDArray[np.uint8]  # height x width x 3, red first, read-only
@@ -46,7 +49,11 @@ class Observation:
     skew: int = 0  # ns, latest minus earliest of all stamps
     age: int = 0  # ns, from the earliest stamp to assembly
     reference: Array | None = None  # rad, the controller's reference at the stamp, where known
-    hash: bytes = b""  # see observation.digest
+
+    @cached_property
+    def hash(self) -> bytes:
+        """Fingerprint of what the engine sees, computed when first asked for: it takes a while."""
+        return observation_digest(self.images, self.state, self.instruction)
 
     @property
     def image_mask(self) -> tuple[bool, ...]:

@@ -11,7 +11,7 @@ PICTURE = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
 STATE = np.array([0.5, -0.0, 1e-9])
 
 
-IMAGES = ((PICTURE, pixel_digest(PICTURE)), None)
+IMAGES = (PICTURE, None)
 
 
 def digest(images=IMAGES, state=STATE, text="rühre um"):
@@ -35,9 +35,9 @@ def test_views_hash_like_copies():
 @pytest.mark.parametrize(
     "other",
     [
-        {"images": (None, (PICTURE, pixel_digest(PICTURE)))},
-        {"images": ((PICTURE.reshape(3, 2, 3), pixel_digest(PICTURE)), None)},
-        {"images": ((PICTURE, pixel_digest(PICTURE + 1)), None)},
+        {"images": (None, PICTURE)},
+        {"images": (PICTURE.reshape(3, 2, 3), None)},
+        {"images": (PICTURE + 1, None)},
         {"state": STATE + 1e-12},
         {"state": STATE[:2]},
         {"text": "rühre um "},

@@ -20,7 +20,6 @@ _PACKAGE = "benchmarks"
 
 _PLANNED = {
     "model": "latency and memory of the policy network",
-    "node": "overhead between camera, policy and controller",
 }
 
 
@@ -143,6 +142,11 @@ def _data(arguments: argparse.Namespace, benchmark: Any) -> dict[str, Any]:
     return result
 
 
+def _node(arguments: argparse.Namespace, benchmark: Any) -> dict[str, Any]:
+    result: dict[str, Any] = benchmark.run(arguments.out, arguments.quick, _tell)
+    return result
+
+
 def _count(text: str) -> int:
     number = int(text)
     if number < 1:
@@ -160,6 +164,11 @@ _PARTS = {
         "recording beside a sender that counts: cost, losses, and how many of them are known",
         _add_data,
         _data,
+    ),
+    "node": _Part(
+        "overhead between camera, engine and controller, beside a node as usually written",
+        _nothing,
+        _node,
     ),
     "delay": _Part(
         "success and smoothness against the engine's delay, by scheduling mode, in simulated time",

@@ -11,18 +11,21 @@ The hash is SHA-256 over these bytes, in this order, all integers little-endian:
 4. the instruction in UTF-8
 
 Pixels are hashed on their own so that a picture's hash can be kept with it: the same frame serves
-several observations, and a frozen camera is found by it.
+several observations.
 """
 
 from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from labvla_policy.runtime.types import Array, Pixels
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from labvla_policy.runtime.types import Array, Pixels
 
 _BEGINNING = b"labvla.observation.1\n"
 
@@ -32,18 +35,15 @@ def pixel_digest(pixels: Pixels) -> bytes:
     return hashlib.sha256(np.ascontiguousarray(pixels).data).digest()
 
 
-def observation_digest(
-    images: Sequence[tuple[Pixels, bytes] | None], state: Array, instruction: str
-) -> bytes:
-    """Return the hash of pictures (with their own digests), state columns and instruction."""
+def observation_digest(images: Sequence[Pixels | None], state: Array, instruction: str) -> bytes:
+    """Return the hash of pictures, state columns and instruction."""
     whole = hashlib.sha256(_BEGINNING)
     whole.update(struct.pack("<B", len(images)))
-    for image in images:
-        if image is None:
+    for pixels in images:
+        if pixels is None:
             whole.update(b"\0")
             continue
-        pixels, digest = image
-        whole.update(struct.pack("<BII", 1, *pixels.shape[:2]) + digest)
+        whole.update(struct.pack("<BII", 1, *pixels.shape[:2]) + pixel_digest(pixels))
     whole.update(struct.pack("<I", len(state)))
     whole.update((np.asarray(state) + 0.0).astype("<f8").tobytes())
     whole.update(instruction.encode())

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
+from typing import Protocol
+
+
+class Stamped(Protocol):
+    """Something with a time."""
+
+    @property
+    def stamp(self) -> int:
+        """When it was taken, in ns."""
 
 
 def least_skew(streams: Sequence[Sequence[int]], slack: int) -> tuple[int, ...]:
@@ -29,8 +39,20 @@ def least_skew(streams: Sequence[Sequence[int]], slack: int) -> tuple[int, ...]:
     return next(chosen for skew, _, chosen in candidates if skew <= least + slack)
 
 
-def nearest(stamps: Sequence[int], moment: int) -> int | None:
-    """Return the index of the stamp nearest to a moment, or None if there is none."""
-    if not stamps:
-        return None
-    return min(range(len(stamps)), key=lambda i: (abs(stamps[i] - moment), -stamps[i]))
+def stamp_of(sample: Stamped) -> int:
+    """Return when a sample was taken."""
+    return sample.stamp
+
+
+def nearest(samples: Sequence[Stamped], moment: int) -> int:
+    """Return the index of the sample nearest to a moment, the later of two; there is at least one.
+
+    Stamps rise.
+    """
+    after = bisect_left(samples, moment, key=stamp_of)
+    if after == len(samples):
+        return after - 1
+    if after == 0:
+        return 0
+    before = moment - samples[after - 1].stamp
+    return after if samples[after].stamp - moment <= before else after - 1

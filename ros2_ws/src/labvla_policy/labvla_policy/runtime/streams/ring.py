@@ -96,6 +96,11 @@ class Ring(Generic[Raw, Value]):
             return 0.0
         return (len(samples) - 1) * NANOSECONDS / (samples[-1].stamp - samples[0].stamp)
 
+    def age(self, t: int) -> float:
+        """Return the age (s) of the newest sample; NaN before the first."""
+        newest = self.newest
+        return (t - newest.stamp) / NANOSECONDS if newest else float("nan")
+
     def push(self, raw: Raw, stamp: int, arrival: int) -> bool:
         """Keep a message unless its stamp makes no sense; `stamp` as in its header."""
         self._received += 1
