@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from labvla_bringup.cli.common import add_json
-from labvla_bringup.cli.errors import EnvironmentLack, ExitCode
+from labvla_bringup.cli.errors import EnvironmentLack, ExitCode, UsageError
 from labvla_bringup.console import print_json, print_table
+from labvla_policy.model.errors import ConfigError, Unavailable
 
 # They live beside ros2_ws: a robot needs no benchmarks, so they are not installed.
 _PACKAGE = "benchmarks"
 
 _PLANNED = {
-    "model": "latency and memory of the policy network",
     "node": "overhead between camera, policy and controller",
 }
 
@@ -143,6 +143,34 @@ def _data(arguments: argparse.Namespace, benchmark: Any) -> dict[str, Any]:
     return result
 
 
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--size",
+        action="append",
+        choices=("full", "tiny", "mini"),
+        help="which network; repeatable (default: full and mini on CUDA, tiny and mini elsewhere)",
+    )
+    parser.add_argument("--device", help="cpu, cuda, cuda:1 (default: CUDA where there is one)")
+    parser.add_argument("--dtype", choices=("bfloat16", "float16", "float32"), help="of weights")
+    parser.add_argument(
+        "--calls", type=_count, default=100, help="of everything (default: %(default)s)"
+    )
+
+
+def _model(arguments: argparse.Namespace, benchmark: Any) -> dict[str, Any]:
+    try:
+        device = benchmark.device_of(arguments.device)
+    except Unavailable as error:
+        raise EnvironmentLack(str(error)) from None
+    except ConfigError as error:
+        raise UsageError(str(error)) from None
+    calls = benchmark.QUICK_CALLS if arguments.quick else arguments.calls
+    result: dict[str, Any] = benchmark.run(
+        arguments.out, tuple(arguments.size or ()), device, arguments.dtype, calls, _tell
+    )
+    return result
+
+
 def _count(text: str) -> int:
     number = int(text)
     if number < 1:
@@ -160,6 +188,11 @@ _PARTS = {
         "recording beside a sender that counts: cost, losses, and how many of them are known",
         _add_data,
         _data,
+    ),
+    "model": _Part(
+        "the policy network: stages, latency, memory, several robots, and what it could take",
+        _add_model,
+        _model,
     ),
     "delay": _Part(
         "success and smoothness against the engine's delay, by scheduling mode, in simulated time",
