@@ -44,6 +44,7 @@ def row(
         "roofline_ms": None if least is None else least * _MS,
         "roofline_fraction": None if least is None else least / latency.p50,
         "chunks_per_second": None,
+        "prepare_s": None,
     }
 
 

@@ -12,18 +12,24 @@ from benchmarks.common import result as results
 from benchmarks.model.measure import Bench
 from benchmarks.model.rows import Case, not_run
 from benchmarks.model.sizes import SIZES
+from labvla_policy.model.checkpoint.read import chosen_device
 from labvla_policy.model.config import Dtype
 
 RESULT = "bench_model.json"
-QUICK_CALLS = 10
+QUICK_CALLS = 4
 # Medians on the house's own anchors (an H200, three cameras, ten steps, a chunk of 50 rows).
 AIM_MS, AIM_SPREAD = 25.0, 1.1
+
+
+def device_of(name: str | None) -> torch.device:
+    """Return the device that is wanted, or the best there is; raises Unavailable, ConfigError."""
+    return chosen_device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 def run(
     out: Path,
     sizes: tuple[str, ...],
-    device: str,
+    place: torch.device,
     dtype: Dtype | None,
     calls: int,
     tell: Callable[[str], None],
@@ -32,7 +38,6 @@ def run(
 
     Without sizes those are taken that make sense on the device.
     """
-    place = torch.device(device)
     chosen = sizes or (("full", "mini") if place.type == "cuda" else ("tiny", "mini"))
     rows: list[dict[str, Any]] = []
     networks = []

@@ -29,7 +29,7 @@ class StockSampler:
 
     def __init__(self, policy: Policy, vlm: Any) -> None:
         self._policy = policy
-        config = qwen_config(vlm)
+        config = qwen_config(vlm, cast(PatchPlan, policy.vlm.pixel_plan))
         config._attn_implementation = "sdpa"
         for part in (config.text_config, config.vision_config):
             part._attn_implementation = "sdpa"

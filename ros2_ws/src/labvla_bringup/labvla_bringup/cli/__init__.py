@@ -30,7 +30,7 @@ COMMANDS = {
     "data": "scan, clean, stats, validate, preflight: examine datasets before training",
     "infer": "compute one chunk of actions from files",
     "serve": "serve a checkpoint over the OpenPI protocol",
-    "bench": "measure: control (model, node, data, sim are to come)",
+    "bench": "measure: control, data, delay, model (node is to come)",
     "campaign": "inject faults into a cell and check what was promised",
     "demo": "bring a cell up, let it work, check what it did",
 }

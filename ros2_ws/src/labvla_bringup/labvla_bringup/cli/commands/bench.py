@@ -12,16 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from labvla_bringup.cli.common import add_json
-from labvla_bringup.cli.errors import EnvironmentLack, ExitCode
+from labvla_bringup.cli.errors import EnvironmentLack, ExitCode, UsageError
 from labvla_bringup.console import print_json, print_table
+from labvla_policy.model.errors import ConfigError, Unavailable
 
 # They live beside ros2_ws: a robot needs no benchmarks, so they are not installed.
 _PACKAGE = "benchmarks"
-
-_PLANNED = {
-    "model": "latency and memory of the policy network",
-}
-
 
 @dataclass(frozen=True)
 class _Part:
@@ -47,20 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
         words.add_argument("--quick", action="store_true", help="a little of everything, in short")
         part.add_arguments(words)
-    for name, planned in _PLANNED.items():
-        words = parts.add_parser(
-            name, help=f"(not in this version) {planned}", description=f"{planned}: not there yet"
-        )
-        words.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run a benchmark; what it finds is a result, not an exit code."""
-    if arguments.part in _PLANNED:
-        raise EnvironmentLack(
-            f"labvla bench {arguments.part} ({_PLANNED[arguments.part]}) is planned but not part "
-            "of this version. docs/benchmarks.md lists what is there."
-        )
     benchmark = _load(f"{arguments.part}.run")
     result = _PARTS[arguments.part].measure(arguments, benchmark)
     if arguments.json:
@@ -147,6 +133,34 @@ def _node(arguments: argparse.Namespace, benchmark: Any) -> dict[str, Any]:
     return result
 
 
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--size",
+        action="append",
+        choices=("full", "tiny", "mini"),
+        help="which network; repeatable (default: full and mini on CUDA, tiny and mini elsewhere)",
+    )
+    parser.add_argument("--device", help="cpu, cuda, cuda:1 (default: CUDA where there is one)")
+    parser.add_argument("--dtype", choices=("bfloat16", "float16", "float32"), help="of weights")
+    parser.add_argument(
+        "--calls", type=_count, default=100, help="of everything (default: %(default)s)"
+    )
+
+
+def _model(arguments: argparse.Namespace, benchmark: Any) -> dict[str, Any]:
+    try:
+        device = benchmark.device_of(arguments.device)
+    except Unavailable as error:
+        raise EnvironmentLack(str(error)) from None
+    except ConfigError as error:
+        raise UsageError(str(error)) from None
+    calls = benchmark.QUICK_CALLS if arguments.quick else arguments.calls
+    result: dict[str, Any] = benchmark.run(
+        arguments.out, tuple(arguments.size or ()), device, arguments.dtype, calls, _tell
+    )
+    return result
+
+
 def _count(text: str) -> int:
     number = int(text)
     if number < 1:
@@ -169,6 +183,11 @@ _PARTS = {
         "overhead between camera, engine and controller, beside a node as usually written",
         _nothing,
         _node,
+    ),
+    "model": _Part(
+        "the policy network: stages, latency, memory, several robots, and what it could take",
+        _add_model,
+        _model,
     ),
     "delay": _Part(
         "success and smoothness against the engine's delay, by scheduling mode, in simulated time",
