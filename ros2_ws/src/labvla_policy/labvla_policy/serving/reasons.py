@@ -11,6 +11,8 @@ from labvla_policy.runtime.quoting import quoted
 
 LONGEST_DETAIL = 500  # characters
 
+RequestId = int | str | None
+
 REASONS: dict[str, str] = {
     "request_type": "a text frame, or a message that is no map",
     "request_malformed": "bytes that are no MessagePack, or arrays that are no plain numbers",
@@ -37,6 +39,8 @@ REASONS: dict[str, str] = {
 
 class RequestRefused(ValueError):
     """A request that gets no rows, and the name of the reason why."""
+
+    request_id: RequestId = None  # what the client calls it, where that could be read
 
     def __init__(self, reason: str, detail: str) -> None:
         if reason not in REASONS:

@@ -15,7 +15,7 @@ import numpy as np
 from labvla_policy.openpi import names
 from labvla_policy.openpi.codec import encode
 from labvla_policy.serving.lane import Answer
-from labvla_policy.serving.reasons import RequestRefused
+from labvla_policy.serving.reasons import RequestId, RequestRefused
 
 RETRY_AFTER_MS = 100
 
@@ -27,7 +27,7 @@ class ErrorStyle(enum.Enum):
     TEXT = "text"
 
 
-def rows_reply(answer: Answer, request_id: int | str | None, previous: float | None) -> bytes:
+def rows_reply(answer: Answer, request_id: RequestId, previous: float | None) -> bytes:
     """Return the message with an answer; `previous` is how long the reply before took (s)."""
     took = round(answer.took * 1000, 3)
     continued = answer.said.prefix_rows
@@ -45,9 +45,7 @@ def rows_reply(answer: Answer, request_id: int | str | None, previous: float | N
     )
 
 
-def refusal_reply(
-    refused: RequestRefused, style: ErrorStyle, request_id: int | str | None
-) -> bytes | str:
+def refusal_reply(refused: RequestRefused, style: ErrorStyle, request_id: RequestId) -> bytes | str:
     """Return the message that says why there are no rows."""
     if style is ErrorStyle.TEXT:
         return str(refused)
@@ -57,5 +55,5 @@ def refusal_reply(
     return encode({**said, **_named(request_id)})
 
 
-def _named(request_id: int | str | None) -> dict[str, Any]:
+def _named(request_id: RequestId) -> dict[str, Any]:
     return {} if request_id is None else {names.REQUEST_ID: request_id}

@@ -18,7 +18,7 @@ from labvla_policy.openpi.codec import CodecError, decode
 from labvla_policy.openpi.metadata import Metadata
 from labvla_policy.runtime.types import Array, Pixels
 from labvla_policy.serving.policy import CommittedRows, PolicyRequest
-from labvla_policy.serving.reasons import RequestRefused
+from labvla_policy.serving.reasons import RequestId, RequestRefused
 from labvla_policy.serving.values import (
     image_of,
     is_number,
@@ -42,6 +42,15 @@ class ReaderSettings:
     truncate_prompts: bool = False
 
 
+@dataclass(frozen=True, eq=False)
+class Incoming:
+    """A request with what concerns the server alone."""
+
+    request: PolicyRequest
+    request_id: RequestId
+    deadline: float | None  # s
+
+
 class RequestReader:
     """Reads the requests of one policy."""
 
@@ -58,6 +67,16 @@ class RequestReader:
         self._extensions = metadata.extensions or ()
         self._prompt_tokens = prompt_tokens
         self._settings = settings
+
+    def incoming(self, message: bytes | str) -> Incoming:
+        """Return a message's request, or raise RequestRefused."""
+        found = opened(message)
+        request_id = request_id_of(found)
+        try:
+            return Incoming(self.read(found), request_id, deadline_of(found))
+        except RequestRefused as refused:
+            refused.request_id = request_id
+            raise
 
     def read(self, found: Mapping[str, Any]) -> PolicyRequest:
         """Return what the policy is asked, or raise RequestRefused."""
@@ -181,7 +200,7 @@ class RequestReader:
             raise RequestRefused("extension", f"{name}: this policy does not have it")
 
 
-def request_id_of(found: Mapping[str, Any]) -> int | str | None:
+def request_id_of(found: Mapping[str, Any]) -> RequestId:
     """Return what the client calls its request, if it does."""
     value = found.get(names.REQUEST_ID)
     if value is None:

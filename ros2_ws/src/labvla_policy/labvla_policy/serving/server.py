@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -43,9 +44,21 @@ class PolicyServer:
 
         `listening` is told the port as soon as clients can come.
         """
+        self._lane = Lane(self._policy, self._settings.most_waiting)
+        try:
+            async with self._listen() as server:
+                listening(server.sockets[0].getsockname()[1])
+                await stop.wait()
+                await self._drain()
+        finally:
+            if not self._lane.close(self._settings.drain):
+                _LOG.warning("the policy did not come back from its last inference")
+            if summary := self._log.summary():
+                _LOG.info("refused in all: %s", summary)
+
+    def _listen(self) -> AbstractAsyncContextManager[Server]:
         settings = self._settings
-        self._lane = lane = Lane(self._policy, settings.most_waiting)
-        server = await serve(
+        return serve(
             self._on_client,
             settings.host,
             settings.port,
@@ -62,17 +75,6 @@ class PolicyServer:
             ping_timeout=settings.ping_timeout,
             close_timeout=settings.send_timeout,
         )
-        try:
-            listening(server.sockets[0].getsockname()[1])
-            await stop.wait()
-            await self._drain(server)
-        finally:
-            server.close()
-            await server.wait_closed()
-            if not lane.close(settings.drain):
-                _LOG.warning("the policy did not come back from its last inference")
-            if summary := self._log.summary():
-                _LOG.info("refused in all: %s", summary)
 
     async def _on_client(self, connection: ServerConnection) -> None:
         assert self._lane is not None
@@ -92,7 +94,7 @@ class PolicyServer:
         finally:
             self._sessions.discard(session)
 
-    async def _drain(self, server: Server) -> None:
+    async def _drain(self) -> None:
         """Let what is under way be finished; nothing new is begun."""
         self._draining = True
         deadline = time.monotonic() + self._settings.drain

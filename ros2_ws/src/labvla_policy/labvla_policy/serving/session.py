@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -17,10 +17,10 @@ from labvla_policy.openpi.codec import encode
 from labvla_policy.openpi.metadata import Metadata
 from labvla_policy.serving.access import announces_extensions, error_style
 from labvla_policy.serving.lane import Answer, Lane
-from labvla_policy.serving.reasons import RequestRefused
+from labvla_policy.serving.reasons import RequestId, RequestRefused
 from labvla_policy.serving.refusal_log import RefusalLog
 from labvla_policy.serving.replies import refusal_reply, rows_reply
-from labvla_policy.serving.requests import RequestReader, deadline_of, opened, request_id_of
+from labvla_policy.serving.requests import Incoming, RequestReader
 
 _LOG = logging.getLogger(__name__)
 
@@ -70,29 +70,40 @@ class Session:
             gone.cancel()
 
     async def _answer(self, message: bytes | str, gone: asyncio.Future[None]) -> None:
-        request_id: int | str | None = None
+        request_id: RequestId = None
         try:
             if self._draining():
                 raise RequestRefused("draining", "the server is going down; try another one")
+            begin = time.monotonic()
             # Pictures of megabytes are taken apart aside, so that other clients' pings go on.
-            found = await asyncio.to_thread(opened, message)
-            request_id = request_id_of(found)
-            answer = await self._ask(found, gone)
+            incoming = await asyncio.to_thread(self._reader.incoming, message)
+            request_id = incoming.request_id
+            answer = await self._ask(incoming, begin, gone)
         except RequestRefused as refused:
-            self._log.add(self._client, refused)
-            await self._send(refusal_reply(refused, self._style, request_id))
-            if refused.reason == "internal_server_error":
-                await self._connection.close(CloseCode.INTERNAL_ERROR, refused.reason)
+            await self._refuse(refused, refused.request_id or request_id)
+        except (ConnectionClosed, ConnectionAbortedError):
+            raise
+        except Exception:  # a fault of this server: its client has to know, the others go on
+            _LOG.exception("%s: a request could not be handled", self._client)
+            await self._refuse(
+                RequestRefused("internal_server_error", "see the server's log"), request_id
+            )
         else:
             if answer is not None:
                 await self._send(rows_reply(answer, request_id, self._previous))
 
-    async def _ask(self, found: Mapping[str, Any], gone: asyncio.Future[None]) -> Answer | None:
+    async def _refuse(self, refused: RequestRefused, request_id: RequestId) -> None:
+        self._log.add(self._client, refused)
+        await self._send(refusal_reply(refused, self._style, request_id))
+        if refused.reason == "internal_server_error":
+            await self._connection.close(CloseCode.INTERNAL_ERROR, refused.reason)
+
+    async def _ask(
+        self, incoming: Incoming, begin: float, gone: asyncio.Future[None]
+    ) -> Answer | None:
         """Return the policy's answer; None if the client has gone meanwhile."""
-        begin = time.monotonic()
-        allowed = min(self._deadline, deadline_of(found) or self._deadline)
-        request = await asyncio.to_thread(self._reader.read, found)
-        job = self._lane.submit(self._client, request)
+        allowed = min(self._deadline, incoming.deadline or self._deadline)
+        job = self._lane.submit(self._client, incoming.request)
         answer = asyncio.wrap_future(job.answer)
         left = max(0.0, begin + allowed - time.monotonic())
         ends: set[asyncio.Future[Any]] = {answer, gone}
@@ -100,6 +111,7 @@ class Session:
         if answer.done():
             return await answer
         self._lane.abandon(job)
+        answer.cancel()  # whatever still becomes of it is nobody's
         if gone.done():
             return None
         raise RequestRefused("deadline", f"not answered within {allowed * 1000:.0f} ms")

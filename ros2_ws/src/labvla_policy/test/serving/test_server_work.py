@@ -131,6 +131,19 @@ def test_a_policy_that_fails_closes_the_connection_and_tells_nothing():
             assert "actions" in again.ask(request())
 
 
+def test_a_fault_of_the_server_itself_is_told_too():
+    with serving() as (policy, uri), Client(uri, extensions=True) as client:
+        counting, policy.count_tokens = policy.count_tokens, failing(ZeroDivisionError("secret"))
+        refused = client.ask(request())
+        assert refused["error"] == "internal_server_error"
+        assert "secret" not in refused["detail"]
+        with pytest.raises(ConnectionClosed):
+            client.receive()
+        policy.count_tokens = counting
+        with Client(uri) as again:
+            assert "actions" in again.ask(request())
+
+
 @pytest.mark.parametrize(
     ("spoil", "detail"),
     [
