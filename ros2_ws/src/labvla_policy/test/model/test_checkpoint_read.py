@@ -441,6 +441,7 @@ def test_the_classifier_of_action_tokens_stays_in_fp32():
     [
         ({"dtype": "int4"}, ConfigError, "dtype: expected one of"),
         ({"device": "warp"}, ConfigError, "device: expected cpu"),
+        ({"device": "meta"}, ConfigError, "device: expected cpu"),
         ({"attention": "magic"}, ConfigError, "attention: expected one of"),
     ],
 )

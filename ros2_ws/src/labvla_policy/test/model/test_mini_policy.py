@@ -184,3 +184,9 @@ def test_its_checkpoint_is_a_checkpoint_like_any_other(tmp_path):
     inputs, noise = mini_inputs(policy), torch.zeros(2, 10, 32)
     with torch.inference_mode():
         torch.testing.assert_close(again.sample(inputs, noise), policy.sample(inputs, noise))
+
+
+def test_a_backbone_as_wide_as_the_expert_needs_no_projection(tmp_path):
+    policy = mini_policy(dit_num_heads=3)
+    assert not list(policy.proj_vlm_to_dit.parameters())
+    assert load_policy(written(tmp_path / "mini", policy)).notes == ()

@@ -111,19 +111,15 @@ def _optional_json(
 
 def _corrected(config: ModelConfig, variant: Variant, notes: list[str]) -> ModelConfig:
     """Where configuration and weights disagree about the variant, the weights are right."""
-    wanted = variant.source_width if variant.wide else None
     if variant.knowledge_isolation and not config.knowledge_isolation:
         notes.append(f"{CONFIG}: knowledge_isolation is off: the weights of its parts are not used")
-    narrow = (None, config.expert_width)
-    if config.dit_cross_attention_dim == wanted or (
-        not variant.wide and config.dit_cross_attention_dim in narrow
-    ):
+    said = config.dit_cross_attention_dim
+    if (said or config.expert_width) == variant.source_width:
         return config
     notes.append(
-        f"{CONFIG}: dit_cross_attention_dim says {config.dit_cross_attention_dim}, the weights "
-        f"are of variant {variant.name}"
+        f"{CONFIG}: dit_cross_attention_dim says {said}, the weights are of variant {variant.name}"
     )
-    return replace(config, dit_cross_attention_dim=wanted)
+    return replace(config, dit_cross_attention_dim=variant.source_width if variant.wide else None)
 
 
 def table_dtype(config: ModelConfig, dtype: torch.dtype) -> torch.dtype:
@@ -143,8 +139,10 @@ def chosen_device(name: str | torch.device) -> torch.device:
     """Return a device that is there."""
     try:
         device = torch.device(name)
-    except RuntimeError as error:
-        raise ConfigError(f"device: expected cpu, cuda or cuda:N, got {name!r}") from error
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise ConfigError(f"device: expected cpu, cuda or cuda:N, got {str(name)!r}")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise Unavailable(
             f"device {device}: no CUDA device, or a PyTorch without CUDA (`make setup TORCH=cuda`)"

@@ -30,7 +30,7 @@ from labvla_policy.model.policy import Policy
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 _PIECE = 1 << 24  # elements looked at together, so that looking takes little memory
-# Half a unit in the last place of bfloat16 at 1.
+# One unit in the last place of bfloat16 just below 1: stored tables are rounded to it.
 _TABLE_TOLERANCE = 2.0**-8
 
 
