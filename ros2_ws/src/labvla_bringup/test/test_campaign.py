@@ -128,7 +128,7 @@ def test_the_report_says_what_was_broken():
 def test_stops_are_judged_by_their_slowest(slowing, standing, violations, good):
     stops = tuple(Stop(0.001, 0.1) for _ in range(98))
     slow = (Stop(slowing, standing),) * 2
-    assert Measured(stops + slow, violations, 2).good is good
+    assert Measured(stops + slow, 1, violations, 2).good is good
 
 
 def test_wrong_use(labvla):

@@ -367,8 +367,26 @@ def test_a_stop_is_timed_from_the_moment_of_the_request(controlled):
     assert {f.name: f for f in found.values() if f.violations} == {}
     assert 0 < after.slowing < 60.0
     assert 0.05 < after.standing < 0.8
-    nothing = controlled.monitor.after(time.monotonic_ns())
-    assert np.isnan([nothing.slowing, nothing.standing]).all()
+    unwatched = controlled.monitor.after(time.monotonic_ns())
+    assert np.isnan([unwatched.slowing, unwatched.standing]).all()
+
+
+def test_what_has_not_happened_after_an_instant_is_infinite(series, monitor):
+    series.move(0, 0.1 * series.t)
+    begun = time.monotonic_ns()
+    series.feed(monitor)
+    middle = (begun + time.monotonic_ns()) // 2
+    after = monitor.after(middle)
+    assert (after.slowing, after.standing) == (np.inf, np.inf)
+
+
+def test_an_arm_that_stood_when_it_was_stopped_tells_nothing_of_the_stop(series, monitor):
+    series.travel(1)
+    begun = time.monotonic_ns()
+    series.feed(monitor)
+    after = monitor.after((begun + time.monotonic_ns()) // 2)
+    assert np.isnan(after.slowing)
+    assert after.standing == 0.0
 
 
 def test_a_monitor_that_watches_nothing_costs_and_says_nothing(controlled):

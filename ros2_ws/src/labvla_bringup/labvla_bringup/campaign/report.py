@@ -132,6 +132,7 @@ def stops_table(measured: Measured) -> Table:
         ["call to standstill, longest", f"{standing:.3f} s", f"{STANDSTILL:g} s"],
         ["violations of invariants", str(len(measured.violations)), "0"],
     ]
+    rows.append(["not counted: the arm slowed down by itself", str(measured.not_counted), ""])
     title = f"{len(measured.stops)} stops in motion, {measured.busy} processes keep the cores busy"
     return title, ["what", "measured", "limit"], rows
 

@@ -19,13 +19,13 @@ _STILL = 20  # ticks: shorter rests are reversals
 
 @dataclass(frozen=True)
 class Aftermath:
-    """What the reference did after an instant; NaN where it has not happened."""
+    """What the reference did after an instant; infinite where it has not happened."""
 
     slowing: float  # s by the machine's clock until the first sample behind the plan's own pace
     standing: float  # s by the plant's ticks until it stands
 
 
-_UNKNOWN = Aftermath(np.nan, np.nan)
+_UNKNOWN = Aftermath(np.nan, np.nan)  # the instant was not watched
 
 
 class History:
@@ -46,13 +46,15 @@ class History:
         first = int(np.searchsorted(instants, instant, side="right"))
         if first in (0, len(instants)):
             return _UNKNOWN
-        slower = np.flatnonzero(np.diff(paces[first - 1 :]) < 0.0)
         speeds = np.abs(np.diff(reference[first - 1 :], axis=0)).max(axis=1) / TICK
         still = _runs(speeds < MOVING, _STILL)
-        return Aftermath(
-            slowing=float(instants[first + slower[0]] - instant) * 1e-9 if slower.size else np.nan,
-            standing=float(still[0]) * TICK if still.size else np.nan,
-        )
+        standing = float(still[0]) * TICK if still.size else np.inf
+        if paces[first - 1] < 1.0 or speeds[0] < MOVING:
+            return Aftermath(np.nan, standing)  # it was slow already, or stood: nothing to time
+        slower = np.flatnonzero(np.diff(paces[first - 1 :]) < 0.0)
+        if not slower.size:
+            return Aftermath(np.inf, standing)
+        return Aftermath(float(instants[first + slower[0]] - instant) * 1e-9, standing)
 
 
 def _runs(flags: np.ndarray, length: int) -> np.ndarray:
