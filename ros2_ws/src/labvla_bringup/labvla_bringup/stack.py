@@ -87,6 +87,7 @@ class Simulation:
 
     pacing: Pacing = "realtime"
     speed: float = 0.0  # simulated seconds per second at most; 0: as the pacing says
+    window: bool = False  # shown on a display
 
 
 def describe(
@@ -119,7 +120,12 @@ def describe(
         engine=engine,
         robot=robot,
         namespace=namespace,
-        processes=(_sim(cell, simulation), _policy(cell, choice, simulation), *recorder),
+        processes=(
+            _sim(cell, simulation),
+            *((_window(cell),) if simulation.window else ()),
+            _policy(cell, choice, simulation),
+            *recorder,
+        ),
     )
 
 
@@ -134,6 +140,16 @@ def _sim(cell: Cell, simulation: Simulation) -> Process:
             "speed": simulation.speed,
         },
         ready=Ready(publishers=(cell.joint_states.topic,), services=("sim/reset",)),
+    )
+
+
+def _window(cell: Cell) -> Process:
+    return Process(
+        name="window",
+        package="labvla_sim",
+        executable="window_node",
+        parameters={"cell": cell.origin.file},
+        essential=False,  # it may be closed
     )
 
 
