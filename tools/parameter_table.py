@@ -26,6 +26,7 @@ NODES = {
     "policy": "labvla_policy.nodes.policy_parameters",
     "sim": "labvla_sim.nodes.sim_parameters",
     "gripper_bridge": "labvla_policy.nodes.gripper_bridge_parameters",
+    "window": "labvla_sim.nodes.window_parameters",
     "recorder": "labvla_data.nodes.recorder_parameters",
 }
 

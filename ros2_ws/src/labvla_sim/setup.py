@@ -11,7 +11,10 @@ setup(
         (f"share/{PACKAGE}", ["package.xml"]),
     ],
     entry_points={
-        "console_scripts": ["sim_node = labvla_sim.nodes.sim_node:main"],
+        "console_scripts": [
+            "sim_node = labvla_sim.nodes.sim_node:main",
+            "window_node = labvla_sim.nodes.window_node:main",
+        ],
         "labvla.engines": ["expert = labvla_sim.nodes.expert_engine:ExpertEngine"],
     },
 )

@@ -88,6 +88,7 @@ class Simulation:
 
     pacing: Pacing = "realtime"
     speed: float = 0.0  # simulated seconds per second at most; 0: as the pacing says
+    window: bool = False  # shown on a display
 
 
 def describe(
@@ -123,6 +124,7 @@ def describe(
         namespace=namespace,
         processes=(
             _sim(cell, simulation),
+            *((_window(cell),) if simulation.window else ()),
             _policy(cell, choice, scheduling, simulation),
             *recorder,
         ),
@@ -140,6 +142,16 @@ def _sim(cell: Cell, simulation: Simulation) -> Process:
             "speed": simulation.speed,
         },
         ready=Ready(publishers=(cell.joint_states.topic,), services=("sim/reset",)),
+    )
+
+
+def _window(cell: Cell) -> Process:
+    return Process(
+        name="window",
+        package="labvla_sim",
+        executable="window_node",
+        parameters={"cell": cell.origin.file},
+        essential=False,  # it may be closed
     )
 
 

@@ -32,6 +32,7 @@ from labvla_sim.scene.description import (
 from labvla_sim.tasks.episode import sample_episode
 from labvla_sim.tasks.registry import TASKS
 from labvla_sim.tasks.variation import VARIATIONS
+from labvla_sim.views import aim_at_cell
 
 if TYPE_CHECKING:
     from labvla_policy.runtime.types import Array
@@ -123,15 +124,10 @@ def _draw_overview(
     fits = 2 * size[0] <= LARGEST[0] and 2 * size[1] <= LARGEST[1]
     factor = 2 if fits and quality == BEAUTY.name else 1
     large = (factor * size[0], factor * size[1])
-    picture = Image.fromarray(renderer.render_view(snapshot, _overview(), large))
-    return picture.resize(size, Image.Resampling.LANCZOS) if factor > 1 else picture
-
-
-def _overview() -> mujoco.MjvCamera:
     view = mujoco.MjvCamera()
-    view.lookat[:] = (0.36, 0.02, 0.23)
-    view.distance, view.azimuth, view.elevation = 1.62, 136.0, -21.0
-    return view
+    aim_at_cell(view)
+    picture = Image.fromarray(renderer.render_view(snapshot, view, large))
+    return picture.resize(size, Image.Resampling.LANCZOS) if factor > 1 else picture
 
 
 def _side_by_side(

@@ -12,6 +12,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image, JointState
 
 from labvla_policy.nodes import qos
+from labvla_policy.nodes.cv_converter import cv_bridge_converter
 from labvla_policy.runtime.cell import Cell
 from labvla_policy.runtime.observation.rings import camera_rings, state_rings
 from labvla_policy.runtime.refusal import Refused
@@ -25,7 +26,7 @@ class Inputs:
 
     def __init__(self, node: Node, cell: Cell) -> None:
         self.states = state_rings(cell)
-        self.cameras = camera_rings(cell)
+        self.cameras = camera_rings(cell, cv_bridge_converter())
         self.corrupt: Counter[str] = Counter()  # messages that could not be read, by topic
         self.pictures = threading.Event()  # one has come; whoever waits clears it
         self._rings: dict[str, tuple[Ring[Any, Any], int]] = {}  # with the latency (ns), by topic

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
 from typing import Protocol
 
 import rclpy
@@ -47,14 +48,17 @@ def new_executor() -> Executor:
     return EventsExecutor()
 
 
-def until_signalled(node: Ending) -> None:
-    """Spin until SIGINT or SIGTERM, then end everything in order."""
+def until_signalled(node: Ending, between: Callable[[], bool] = lambda: True) -> None:
+    """Spin until SIGINT or SIGTERM, then end everything in order.
+
+    `between` is called between callbacks; False ends the node, too.
+    """
     executor = new_executor()
     asked = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: asked.set())
     executor.add_node(node)
-    while not asked.is_set():
+    while not asked.is_set() and between():
         executor.spin_once(timeout_sec=_POLL)
     node.end()
     executor.shutdown()

@@ -35,7 +35,7 @@ REASONS: dict[str, Reason] = {
                 "two publishers on one topic, or a driver that repeats stamps",
             ),
             "image_encoding": (
-                "a picture has another format than the cell declares",
+                "a picture has another format than the cell declares, or one without colours",
                 "set the driver's format or the cell's `encoding`",
             ),
             "image_size": (
@@ -54,7 +54,10 @@ REASONS: dict[str, Reason] = {
                 "a JPEG without its end, without a header, or that cannot be decoded",
                 "check the transport; a few are survived, since older frames are used instead",
             ),
-            "image_decoder": ("OpenCV is missing for JPEG", "install it, or use raw images"),
+            "image_decoder": (
+                "OpenCV is missing for JPEG, or cv_bridge for a rarer pixel format",
+                "install it, or set the driver to rgb8",
+            ),
             "image_black": (
                 "nothing in the picture is brighter than 10 of 255",
                 "lens cap, light, exposure",

@@ -69,7 +69,7 @@ def test_a_padded_last_row_may_be_short():
     np.testing.assert_array_equal(decode(cut, declared("rgb8")), PICTURE)
 
 
-def test_other_encodings_go_to_the_converter():
+def test_other_encodings_go_to_the_converter_as_the_cell_declares_them():
     asked = []
 
     def convert(message):
@@ -77,12 +77,25 @@ def test_other_encodings_go_to_the_converter():
         return PICTURE
 
     message = raw("yuv422_yuy2", PICTURE)
-    np.testing.assert_array_equal(decode(message, declared("rgb8"), convert), PICTURE)
+    declared_so = declared("yuv422_yuy2")
+    np.testing.assert_array_equal(decode(message, declared_so, convert), PICTURE)
     assert asked == ["yuv422_yuy2"]
-    # what is built in is never left to the converter, and not every answer of it is a picture
-    assert refusal_of(lambda: decode(raw("bgr8", PICTURE), declared("rgb8"), convert)).reason
+    # what is built in is never left to the converter, nor what the cell does not declare
+    decode(raw("rgb8", PICTURE), declared("rgb8"), convert)
+    other = refusal_of(lambda: decode(message, declared("rgb8"), convert))
+    assert other.reason == "image_encoding"
     assert asked == ["yuv422_yuy2"]
-    grey = refusal_of(lambda: decode(message, declared("rgb8"), lambda _: PICTURE[..., 0]))
+    # not every answer of it is a picture
+    grey = refusal_of(lambda: decode(message, declared_so, lambda _: PICTURE[..., 0]))
     assert grey.reason == "image_encoding"
-    small = refusal_of(lambda: decode(message, declared("rgb8"), lambda _: PICTURE[:3]))
+    small = refusal_of(lambda: decode(message, declared_so, lambda _: PICTURE[:3]))
     assert small.reason == "image_size"
+    cut = Image("yuv422_yuy2", 8, 6, 24, memoryview(bytes(6 * 24 - 1)))
+    assert refusal_of(lambda: decode(cut, declared_so, convert)).reason == "image_buffer"
+
+
+def test_without_a_converter_the_refusal_names_it():
+    message = raw("bayer_rggb8", PICTURE[..., :1])
+    refusal = refusal_of(lambda: decode(message, declared("bayer_rggb8")))
+    assert refusal.reason == "image_decoder"
+    assert "bayer_rggb8 needs cv_bridge" in refusal.detail

@@ -16,6 +16,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
 from labvla_control import Mode
+from labvla_msgs.msg import SimScene
 from labvla_msgs.srv import InjectFault, JudgeScene, ResetScene
 from labvla_policy.nodes import qos, run
 from labvla_policy.nodes.parameters import ParameterError
@@ -73,6 +74,7 @@ class SimNode(Node):  # type: ignore[misc]  # rclpy has no types
         }
         self._clock_topic = self.create_publisher(Clock, "/clock", qos.IMAGES)
         self._truth = self.create_publisher(String, "sim/truth", qos.RELIABLE)
+        self._scenes = self.create_publisher(SimScene, "sim/scene", qos.RELIABLE)
         for kind, name, handler in (
             (ResetScene, "sim/reset", self._on_reset),
             (JudgeScene, "sim/judge", self._on_judge),
@@ -120,7 +122,7 @@ class SimNode(Node):  # type: ignore[misc]  # rclpy has no types
                     self._face.publish(stamp, control)
                     self._publish_grippers(stamp, measured)
                 if ticks % every["truth"] == 0:
-                    self._publish_truth(stamp)
+                    self._publish_views(stamp)
             barrier = self._lockstep.barrier if self._lockstep else None
             pace.wait(sim.stamp / NANOSECONDS, free=bool(barrier and barrier.taking_part))
 
@@ -144,10 +146,15 @@ class SimNode(Node):  # type: ignore[misc]  # rclpy has no types
         while not self._ending.is_set():
             # Told again and again: whoever begins to listen now needs to know, too.
             self._clock_topic.publish(Clock(clock=to_stamp(stamp)))
-            self._publish_truth(stamp)
+            self._publish_views(stamp)
             lockstep.announce(stamp, topics)
             if lockstep.barrier.wait(REMINDER):
                 return
+
+    def _publish_views(self, stamp: int) -> None:
+        """Publish what only a simulation can tell, to whoever listens."""
+        self._publish_truth(stamp)
+        self._publish_scene(stamp)
 
     def _publish_truth(self, stamp: int) -> None:
         if self._truth.get_subscription_count():
@@ -155,6 +162,23 @@ class SimNode(Node):  # type: ignore[misc]  # rclpy has no types
             with self._lock:
                 text = to_text(stamp, trial.episode, trial.sim.truth())
             self._truth.publish(String(data=text))
+
+    def _publish_scene(self, stamp: int) -> None:
+        if self._scenes.get_subscription_count():
+            with self._lock:
+                episode = self._controlled.trial.episode
+                seen = self._controlled.trial.sim.snapshot()
+            message = SimScene(
+                stamp=to_stamp(stamp),
+                task=episode.task,
+                seed=episode.seed,
+                variation=episode.variation,
+                positions=seen.positions,
+            )
+            if seen.hot_plate is not None:
+                message.heating = seen.hot_plate.running
+                message.temperature = seen.hot_plate.temperature
+            self._scenes.publish(message)
 
     def _publish_joints(self, stamp: int, measured: RobotState) -> bool:
         """Publish a joint state unless a fault keeps it back."""

@@ -8,11 +8,12 @@ from typing import get_args
 
 from labvla_bringup.bench_cell import write_bench_cell
 from labvla_bringup.cli.common import add_engine, cell_from, engine_options
-from labvla_bringup.cli.errors import Refusal, UsageError
+from labvla_bringup.cli.errors import EnvironmentLack, Refusal, UsageError
 from labvla_bringup.console import LogPrinter
 from labvla_bringup.stack import Pacing, Simulation, StackError, describe
 from labvla_bringup.supervisor import Supervisor, SupervisorError, new_log_dir
 from labvla_policy.runtime.scheduling.scheduler import Mode
+from labvla_sim.display import why_no_window
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="",
         metavar="DIR",
         help="folder for episodes (default: $LABVLA_RECORDINGS, or else out/recordings)",
+    )
+    show = parser.add_mutually_exclusive_group()
+    show.add_argument("--window", action="store_true", help="show the simulated cell in a window")
+    show.add_argument(
+        "--headless", dest="window", action="store_false", help="without a window (the default)"
     )
     parser.add_argument(
         "--pacing",
@@ -56,6 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
     cell = cell_from(arguments.cell)
     if not 0.0 <= arguments.speed <= 100.0:
         raise UsageError(f"--speed: expected 0 to 100, got {arguments.speed:g}")
+    if arguments.window and (missing := why_no_window()):
+        raise EnvironmentLack(missing)
     log_dir = new_log_dir(arguments.logs)
     try:
         cell = write_bench_cell(cell, log_dir)
@@ -67,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
             recordings=arguments.recordings,
             engine_options=engine_options(arguments),
             scheduling=arguments.scheduling,
-            simulation=Simulation(arguments.pacing, arguments.speed),
+            simulation=Simulation(arguments.pacing, arguments.speed, arguments.window),
         )
     except StackError as error:
         raise UsageError(str(error)) from None

@@ -17,6 +17,25 @@ from labvla_policy.runtime.cell.units import ANGLE, FREQUENCY, TIME
 
 MOST_CAMERA_SLOTS = 3
 
+Encoding = Literal[
+    "rgb8",
+    "bgr8",
+    "rgba8",
+    "bgra8",
+    "mono8",
+    "jpeg",
+    "yuv422",
+    "yuv422_yuy2",
+    "nv21",
+    "nv24",
+    "bayer_rggb8",
+    "bayer_bggr8",
+    "bayer_gbrg8",
+    "bayer_grbg8",
+    "mono16",
+    "16UC1",
+]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
@@ -93,8 +112,11 @@ class Camera:
         ),
     ] = None
     encoding: Annotated[
-        Literal["rgb8", "bgr8", "rgba8", "bgra8", "mono8", "jpeg"],
-        key("pixel format of sensor_msgs/Image, or jpeg for a sensor_msgs/CompressedImage topic"),
+        Encoding,
+        key(
+            "pixel format of sensor_msgs/Image, or jpeg for a sensor_msgs/CompressedImage topic; "
+            "those behind jpeg need cv_bridge"
+        ),
     ]
     width: Annotated[int, key("pixels per row", at_least=16, at_most=8192)]
     height: Annotated[int, key("rows of pixels", at_least=16, at_most=8192)]

@@ -32,6 +32,7 @@ class Image:
     step: int
     data: memoryview
     frame_id: str = ""
+    is_bigendian: bool = False  # plays a part in 16-bit formats
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,9 @@ def read_image(message: Bytes) -> Image:
     frame_id = reader.header()
     height, width = reader.unsigned(), reader.unsigned()
     encoding = reader.text()
-    reader.octet()  # is_bigendian plays no part in 8-bit formats
-    return Image(encoding, width, height, reader.unsigned(), reader.octets(), frame_id)
+    is_bigendian = bool(reader.octet())
+    step, data = reader.unsigned(), reader.octets()
+    return Image(encoding, width, height, step, data, frame_id, is_bigendian)
 
 
 def read_compressed_image(message: Bytes) -> Image:

@@ -48,6 +48,10 @@ class ImageMessage(Protocol):
         """Bytes per row."""
 
     @property
+    def is_bigendian(self) -> bool:
+        """Whether the upper byte of 16-bit values comes first."""
+
+    @property
     def data(self) -> Any:
         """The bytes, as anything that has a buffer."""
 
@@ -56,7 +60,7 @@ class ImageMessage(Protocol):
 class ImageFormat:
     """What a camera is declared to send."""
 
-    encoding: str  # one of the raw formats, or jpeg
+    encoding: str  # as sensor_msgs names it, or jpeg
     width: int
     height: int
 
@@ -68,12 +72,10 @@ def decode(
 ) -> Pixels:
     """Return the pixels, red first and read-only, or raise the reason for refusing the message.
 
-    `convert` is asked about encodings that are not built in (cv_bridge knows them all).
+    `convert` turns encodings that are not built in into colours, or refuses them.
     """
     if declared.encoding == "jpeg":
         return _sized(_from_jpeg(message, declared), declared)
-    if message.encoding not in _CHANNELS and convert is not None:
-        return _sized(convert(message), declared)
     if message.encoding != declared.encoding:
         raise _refused(
             "image_encoding",
@@ -81,7 +83,21 @@ def decode(
             "repair the driver's format or the cell's `encoding`",
         )
     _check_size(message.width, message.height, declared)
-    return _from_raw(message)
+    if message.encoding in _CHANNELS:
+        return _from_raw(message)
+    if convert is None:
+        raise _refused(
+            "image_decoder",
+            f"{message.encoding} needs cv_bridge, which is not installed (apt: "
+            "ros-$ROS_DISTRO-cv-bridge); or set the driver to rgb8",
+        )
+    needed, size = message.step * message.height, memoryview(message.data).nbytes
+    if size < needed:
+        raise _refused(
+            "image_buffer",
+            f"expected {needed} bytes for {message.height} rows of {message.step}, got {size}",
+        )
+    return _sized(convert(message), declared)
 
 
 def _from_raw(message: ImageMessage) -> Pixels:
