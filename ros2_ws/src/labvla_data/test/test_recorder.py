@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -351,6 +352,9 @@ def test_a_disk_on_which_not_even_the_end_can_be_written_leaves_a_bag_to_repair(
     monkeypatch.undo()
     last = rig.recorder.last
     assert last.incident.reason == "write_failed"
+    assert not last.safe
+    with pytest.raises(Refused, match="no episode is being recorded"):
+        rig.finish()  # nothing that is not safe is ever called finished
     assert needs_repair(last.folder)
     report = mend(last.folder)
     kept = read_with_mcap(last.path)
@@ -358,9 +362,16 @@ def test_a_disk_on_which_not_even_the_end_can_be_written_leaves_a_bag_to_repair(
     assert sidecar.load(last.folder).state == "repaired"
 
 
+def test_a_data_directory_that_somebody_removed_is_made_again(rig, tmp_path):
+    shutil.rmtree(tmp_path)
+    assert rig.recorder.snapshot().free == 0
+    rig.start()
+    assert rig.finish().folder.parent == tmp_path
+
+
 def test_a_folder_that_cannot_be_written_refuses_the_start(rig, monkeypatch):
     monkeypatch.setattr(
-        "labvla_data.recording.episode_writer.BagWriter",
+        "labvla_data.recording.open_episode.BagWriter",
         lambda *_: (_ for _ in ()).throw(OSError(errno.EROFS, "Read-only file system")),
     )
     with pytest.raises(Refused, match="Read-only file system"):

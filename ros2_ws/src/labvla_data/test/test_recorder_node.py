@@ -274,3 +274,12 @@ def test_a_recorder_that_hears_nothing_any_more_keeps_the_episode_and_ends(
     finally:
         monkeypatch.undo()
         running.end()
+
+
+def test_a_status_that_cannot_be_read_is_recorded_and_harms_nobody(sender, recorder):
+    start(sender)
+    sender.send("labvla/status", b"\x00\x01\x00\x00\xff\xff\xff\xff")
+    sender.run(0.3)
+    messages, _ = recorded(finish(sender))
+    assert b"\x00\x01\x00\x00\xff\xff\xff\xff" in messages["/labvla/status"]
+    assert recorder.node._taps.failure is None

@@ -82,7 +82,6 @@ class RecorderNode(Node):  # type: ignore[misc]  # rclpy has no types
         self._policy = PolicyStatus()
         self._step = ""
         self._message = ""
-        self._state = ""
         self._events = Events(self)
         self._telling = threading.Lock()
         self._tap_node = Node(
@@ -153,7 +152,7 @@ class RecorderNode(Node):  # type: ignore[misc]  # rclpy has no types
         except Refused as refused:
             response.message = str(refused)
             return response
-        response.accepted = True
+        response.accepted = result.safe
         response.path = str(result.path)
         response.duration = result.sidecar.duration
         response.lost = [_loss(entry) for entry in result.entries]
@@ -266,9 +265,12 @@ def _loss(entry: Entry) -> LossEntry:
 def _summary(result: Result) -> str:
     lost = sum(entry.lost for entry in result.entries)
     text = f"{result.sidecar.duration:.1f} s, {lost or 'no'} messages lost: {result.path}"
-    if result.incident is not None:
-        text = f"it had ended by itself ({result.incident.reason}); {text}"
-    return text
+    if result.incident is None:
+        return text
+    if not result.safe:
+        repair = f"labvla record --repair {result.folder}"
+        return f"not safe: {result.incident.detail}; make room, then: {repair}"
+    return f"it had ended by itself ({result.incident.reason}); {text}"
 
 
 def _versions() -> dict[str, str]:

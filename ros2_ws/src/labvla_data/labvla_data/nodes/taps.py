@@ -43,7 +43,7 @@ class _Tap:
     kind: type
     audit: Audit
     subscription: Subscription | None = None
-    offered: Qos | None = None
+    guarantees: tuple[str, str] = ("", "")  # reliability and durability that were asked for
     connection: Connection | None = None
     arrival: int = 0  # of the newest message
     stamp: int | None = None
@@ -119,7 +119,15 @@ class Taps:
             self._push(items)
         for item in items:
             if (watcher := self._watchers.get(item.stream)) is not None:
-                watcher(item)
+                self._show(watcher, item)
+
+    def _show(self, watcher: Callable[[Item], None], item: Item) -> None:
+        """Let somebody look at a message, who may not be able to read it."""
+        try:
+            watcher(item)
+        except Exception as error:  # rclpy has several for bytes that are no message
+            topic = self._taps[item.stream].stream.topic
+            self._node.get_logger().warning(f"{topic}: a message cannot be read: {error}")
 
     def _take(self, number: int, tap: _Tap, subscription: Subscription, items: list[Item]) -> None:
         handle = subscription.handle
@@ -154,7 +162,7 @@ class Taps:
             if not publishers:
                 continue
             offered = _common([info.qos_profile for info in publishers])
-            if offered == tap.offered:
+            if (offered.reliability, offered.durability) == tap.guarantees:
                 continue
             with self._lock:
                 self._subscribe(tap, offered, str(publishers[0].topic_type_hash))
@@ -172,7 +180,7 @@ class Taps:
         tap.subscription = self._node.create_subscription(
             tap.kind, tap.stream.topic, _unused, profile, raw=True
         )
-        tap.offered = offered
+        tap.guarantees = (offered.reliability, offered.durability)
         if tap.connection is None:
             topic, kind = tap.stream.topic, tap.stream.kind
             tap.connection = Connection(topic, kind, definition(kind), type_hash, (offered,))

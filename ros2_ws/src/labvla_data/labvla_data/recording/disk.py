@@ -16,8 +16,11 @@ RESERVE = 8 * MEGABYTE
 
 
 def free_bytes(folder: Path) -> int:
-    """Return how much room a folder has."""
-    return shutil.disk_usage(folder).free
+    """Return how much room a folder has; none where it cannot be asked, or is gone."""
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return 0
 
 
 class DiskGuard:

@@ -7,91 +7,68 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from labvla_data.bag.connection import Connection
-from labvla_data.bag.mcap_file import Compression
-from labvla_data.bag.writer import BagWriter
-from labvla_data.recording import sidecar as sidecars
 from labvla_data.recording.disk import DiskGuard
 from labvla_data.recording.incidents import Incident
 from labvla_data.recording.intake import Intake
-from labvla_data.recording.ledger import Entry, Ledger, as_json
+from labvla_data.recording.ledger import Entry, Ledger
+from labvla_data.recording.open_episode import End, OpenEpisode
 from labvla_data.recording.sidecar import Sidecar
 
-CHUNK = 4_000_000  # bytes: a reader takes a chunk at a time
 FLUSH_PERIOD = 0.5  # s: what a crash may cost, at most twice that
 POLL = 0.02  # s between two looks at the intake
 
-# The connection of a stream by its index; None as long as nobody publishes it.
-Connections = Callable[[int], Connection | None]
 Tell = Callable[[Incident], None]
 
 
 @dataclass(frozen=True)
-class End:
-    """How an episode is to be ended."""
-
-    by: str
-    at: int  # ns
-    outcome: str = "unknown"
-    notes: str = ""
-    interventions: tuple[sidecars.Intervention, ...] = ()
-    instruction: str = ""  # the first one of the episode
-    circumstances: sidecars.Circumstances | None = None
-    discard: bool = False
-
-
-@dataclass(frozen=True)
 class Result:
-    """An episode that is safe on the disk, or gone if it was discarded."""
+    """An episode that is over."""
 
     sidecar: Sidecar
     folder: Path
     path: Path
     entries: tuple[Entry, ...]
     incident: Incident | None = None  # what ended it, if nobody asked
+    safe: bool = True  # otherwise its files could not be ended: they need a repair
 
 
 class EpisodeWriter(threading.Thread):
-    """Moves messages from the intake into a bag until it is told to end, or has to."""
+    """Moves messages from the intake into the files until it is told to end, or has to."""
 
     def __init__(
         self,
+        opening: Callable[[], OpenEpisode],
         folder: Path,
-        sidecar: Sidecar,
-        cell_file: Path | None,
         intake: Intake,
         ledger: Ledger,
-        connections: Connections,
         disk: DiskGuard,
         tell: Tell,
         clock: Callable[[], int],
-        compression: Compression = "none",
     ) -> None:
+        """Write what `opening` opens, in a folder that is there already and empty."""
         super().__init__(name="episode_writer", daemon=True)
-        self.begun: Future[None] = Future()
+        self.begun: Future[OpenEpisode] = Future()
         self.done: Future[Result] = Future()
-        self._folder, self._sidecar, self._cell_file = folder, sidecar, cell_file
-        self._intake, self._ledger, self._connections = intake, ledger, connections
-        self._disk, self._tell, self._clock = disk, tell, clock
-        self._compression = compression
-        self._channels: dict[int, int] = {}
-        self._unwritten = 0  # bytes in the chunk in progress
+        self._opening, self._folder = opening, folder
+        self._intake, self._ledger, self._disk = intake, ledger, disk
+        self._tell, self._clock = tell, clock
         self._told: dict[str, int] = {}
         self._end: End | None = None
         self._wake = threading.Event()
 
     @property
-    def sidecar(self) -> Sidecar:
-        """The episode as its file describes it now."""
-        return self._sidecar
-
-    @property
     def size(self) -> int:
         """Bytes in the file."""
-        return self._bag.size if self.begun.done() and not self.begun.exception() else 0
+        opened = self.begun.done() and self.begun.exception() is None
+        return self.begun.result().size if opened else 0
+
+    @property
+    def ending(self) -> bool:
+        """Whether the end has begun."""
+        return self._end is not None
 
     def end(self, end: End) -> None:
         """Ask for the end; `done` has the result. The first one who asks decides."""
@@ -99,92 +76,45 @@ class EpisodeWriter(threading.Thread):
             self._end = end
         self._wake.set()
 
-    @property
-    def ending(self) -> bool:
-        """Whether the end has begun."""
-        return self._end is not None
-
     def run(self) -> None:
         """Write the episode."""
         try:
-            self._open()
-        except OSError as error:
+            self._disk.reserve()
+            episode = self._opening()
+        except Exception as error:  # whoever waits must learn of it
             shutil.rmtree(self._folder, ignore_errors=True)
             self._disk.release()
             self.begun.set_exception(error)
             return
-        self.begun.set_result(None)
+        self.begun.set_result(episode)
         try:
-            self.done.set_result(self._close(self._write_until_the_end()))
-        except Exception as error:  # whoever waits must learn of it; the bag can be repaired
+            self.done.set_result(self._close(episode, self._write_until_the_end(episode)))
+        except Exception as error:  # likewise; the files can be repaired
             self.done.set_exception(error)
 
-    def _open(self) -> None:
-        self._disk.reserve()
-        custom = {"labvla_episode": self._sidecar.episode_id}
-        self._bag = BagWriter(self._folder, self._compression, custom)
-        self._sidecar = replace(
-            self._sidecar, bag=self._bag.path.name, ledger=as_json(self._ledger.now())
-        )
-        self._sidecar.save(self._folder)
-        if self._cell_file is not None:
-            # Under its own name: that is how a cell is loaded.
-            shutil.copyfile(self._cell_file, self._folder / self._cell_file.name)
-        for stream in range(len(self._ledger.streams)):
-            self._channel(stream)
-
-    def _write_until_the_end(self) -> Incident | None:
+    def _write_until_the_end(self, episode: OpenEpisode) -> Incident | None:
         """Return why the episode had to end; None if somebody asked for it."""
-        syncer = Syncer(self._bag, self._note_what_is_safe)
+        syncer = Syncer(episode)
         syncer.start()
         due = time.monotonic() + FLUSH_PERIOD
         try:
             while self._end is None:
                 self._wake.wait(POLL)
-                self._write()
+                episode.write(self._intake.take())
                 if time.monotonic() >= due:
                     due = time.monotonic() + FLUSH_PERIOD
-                    arrived = self._clock()
-                    self._flush()
-                    syncer.request(arrived)
+                    episode.flush()
+                    syncer.request()
                     self._tell_losses()
                     if (incident := syncer.failure or self._disk.may_go_on()) is not None:
                         return incident
-            self._write()
-            self._flush()
+            episode.write(self._intake.take())
+            episode.flush()
         except OSError as error:
             return write_failed(self._folder, error)
         finally:
             syncer.end()
         return syncer.failure
-
-    def _write(self) -> None:
-        for item in self._intake.take():
-            channel = self._channel(item.stream)
-            if channel is None:
-                continue  # its publisher is gone and was never described: counted as not written
-            self._bag.add(channel, item.number, item.arrival, item.published, item.data)
-            self._unwritten += len(item.data)
-            if self._bag.waiting >= CHUNK:
-                self._flush()
-
-    def _flush(self) -> None:
-        self._bag.flush()
-        self._intake.written(self._unwritten)
-        self._unwritten = 0
-        for stream, channel in self._channels.items():
-            self._ledger.tallies[stream].written = self._bag.written(channel)
-
-    def _channel(self, stream: int) -> int | None:
-        """Return the channel of a stream; it is announced as soon as somebody publishes it."""
-        channel = self._channels.get(stream)
-        if channel is None and (connection := self._connections(stream)) is not None:
-            channel = self._channels[stream] = self._bag.add_connection(connection)
-        return channel
-
-    def _note_what_is_safe(self, until: int) -> None:
-        self._sidecar = replace(self._sidecar, safe_until=until, ledger=as_json(self._ledger.now()))
-        self._sidecar.save(self._folder)
 
     def _tell_losses(self) -> None:
         """Tell of a loss when it begins and whenever it has doubled."""
@@ -202,66 +132,41 @@ class EpisodeWriter(threading.Thread):
         self._told[what] = lost
         return True
 
-    def _close(self, incident: Incident | None) -> Result:
+    def _close(self, episode: OpenEpisode, incident: Incident | None) -> Result:
         if self._end is None:
             assert incident is not None
             self._end = End(incident.reason, self._clock())
         self._intake.end()
-        end = self._end
         self._disk.release()
-        if end.discard:
-            self._bag.close()
-            shutil.rmtree(self._folder)
-            return Result(self._sidecar, self._folder, self._bag.path, ())
+        if self._end.discard:
+            episode.discard()
+            return Result(episode.sidecar, self._folder, episode.path, ())
         if incident is not None:
             self._tell(incident)
-        finished = self._finish(end)
-        incident = incident or finished
-        return Result(
-            self._sidecar, self._folder, self._bag.path, self._ledger.closed(end.at), incident
-        )
-
-    def _finish(self, end: End) -> Incident | None:
-        """End file and sidecar; return what prevented it. What is left then can be repaired."""
         try:
-            self._bag.cut()
-            closed = as_json(self._ledger.closed(end.at))
-            finished = self._sidecar.completed(end.instruction, end.circumstances).ended(
-                end.at,
-                end.by,
-                outcome=end.outcome,
-                closing_notes=end.notes,
-                safe_until=end.at,
-                ledger=closed,
-                interventions=end.interventions,
-            )
-            self._bag.add_metadata("labvla_episode", {"json": finished.text()})
-            self._bag.finish()
-            finished.save(self._folder)
-            self._sidecar = finished
+            entries = episode.finish(self._end)
         except OSError as error:
             incident = write_failed(self._folder, error)
             self._tell(incident)
-            return incident
-        finally:
-            self._bag.close()
-        return None
+            entries = self._ledger.closed(self._end.at)
+            return Result(
+                episode.sidecar, self._folder, episode.path, entries, incident, safe=False
+            )
+        return Result(episode.sidecar, self._folder, episode.path, entries, incident)
 
 
 class Syncer(threading.Thread):
     """Waits for the disk in the writer's place: a slow disk must not hold up the next chunk."""
 
-    def __init__(self, bag: BagWriter, synced: Callable[[int], None]) -> None:
+    def __init__(self, episode: OpenEpisode) -> None:
         super().__init__(name="syncer", daemon=True)
-        self._bag, self._synced = bag, synced
-        self._until: int | None = None
+        self._episode = episode
         self._asked = threading.Event()
         self._ending = False
         self.failure: Incident | None = None
 
-    def request(self, until: int) -> None:
-        """Make safe what has been flushed: all that arrived until a time."""
-        self._until = until
+    def request(self) -> None:
+        """Make safe what has been flushed."""
         self._asked.set()
 
     def end(self) -> None:
@@ -272,17 +177,15 @@ class Syncer(threading.Thread):
 
     def run(self) -> None:
         """Sync whenever asked."""
-        while not self._ending:
+        while True:
             self._asked.wait()
             self._asked.clear()
-            until, self._until = self._until, None
-            if until is None or self.failure is not None:
-                continue
+            if self._ending or self.failure is not None:
+                return
             try:
-                self._bag.sync()
-                self._synced(until)
+                self._episode.make_safe()
             except OSError as error:
-                self.failure = write_failed(self._bag.folder, error)
+                self.failure = write_failed(self._episode.folder, error)
 
 
 def write_failed(folder: Path, error: OSError) -> Incident:

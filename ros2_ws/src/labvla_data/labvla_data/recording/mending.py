@@ -57,13 +57,18 @@ def bags_in(path: Path) -> Iterator[Path]:
 
 
 def needs_repair(bag: Path) -> bool:
-    """Tell whether an episode was interrupted. One that is being recorded was not."""
+    """Tell whether an episode was interrupted.
+
+    One that is being recorded was not. Bags that are no episodes are somebody else's, who may just
+    be writing them.
+    """
+    sidecar = sidecars.load(bag)
+    if sidecar is None:
+        return False
     try:
         path = mcap_of(bag)
         with locked(path):
-            sidecar = sidecars.load(bag)
-            interrupted = sidecar is not None and sidecar.state == sidecars.RECORDING
-            return interrupted or not is_whole(path)
+            return sidecar.state == sidecars.RECORDING or not is_whole(path)
     except BagError:
         return False
 

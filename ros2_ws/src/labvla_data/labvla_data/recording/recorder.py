@@ -12,22 +12,18 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from labvla_data.bag.mcap_file import Compression
 from labvla_data.recording.course import Course
 from labvla_data.recording.disk import DiskGuard
-from labvla_data.recording.episode_writer import (
-    Connections,
-    End,
-    EpisodeWriter,
-    Result,
-    Tell,
-)
+from labvla_data.recording.episode_writer import EpisodeWriter, Result, Tell
 from labvla_data.recording.incidents import Incident
 from labvla_data.recording.intake import Intake, Item
 from labvla_data.recording.ledger import Entry, Ledger
+from labvla_data.recording.open_episode import Connections, End, OpenEpisode
 from labvla_data.recording.sidecar import OUTCOMES, Circumstances, Sidecar, Wish
 from labvla_data.recording.streams import Stream
 
@@ -100,6 +96,7 @@ class Recorder:
         self._lock = threading.Lock()
         self._writer: EpisodeWriter | None = None
         self._ledger: Ledger | None = None
+        self._episode_id = ""
         self._last: Result | None = None
         self._asked: _Asked | None = None
 
@@ -119,7 +116,7 @@ class Recorder:
             return Snapshot("idle", "", 0.0, 0, 0, self._disk.free, ())
         return Snapshot(
             "finishing" if writer.ending else "recording",
-            writer.sidecar.episode_id,
+            self._episode_id,
             (self._clock() - ledger.begin) * 1e-9,
             writer.size,
             self._intake.waiting,
@@ -136,12 +133,12 @@ class Recorder:
                 if (answer := self._asked_before(wish)) is not None and not writer.ending:
                     return answer
                 raise Refused(
-                    f"the episode {writer.sidecar.episode_id} is being "
+                    f"the episode {self._episode_id} is being "
                     f"{'finished' if writer.ending else 'recorded: finish or discard it first'}"
                 )
             self._check_start()
             writer = self._begin(wish)
-            return self._answer(wish, _after(writer.begun, lambda: writer.sidecar))
+            return self._answer(wish, _described(writer.begun))
 
     def finish(self, outcome: str, notes: str = "") -> Future[Result]:
         """End the episode and keep it; the answer comes when it is safe on the disk."""
@@ -184,7 +181,7 @@ class Recorder:
         """Return the writer of an episode that may be ended."""
         writer = self._writer
         if writer is not None and writer.ending:
-            raise Refused(f"the episode {writer.sidecar.episode_id} is being finished")
+            raise Refused(f"the episode {self._episode_id} is being finished")
         return writer
 
     def _asked_before(self, request: Hashable) -> Future[Any] | None:
@@ -200,6 +197,10 @@ class Recorder:
         return answer
 
     def _check_start(self) -> None:
+        try:
+            self._settings.directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Refused(f"{self._settings.directory}: {error.strerror}") from None
         if (incident := self._disk.may_begin()) is not None:
             self._tell(incident)
             raise Refused(incident.detail)
@@ -225,18 +226,20 @@ class Recorder:
             circumstances=circumstances,
         )
         ledger = Ledger(self._streams, begin)
-        writer = EpisodeWriter(
+        opening = partial(
+            OpenEpisode,
             folder,
             sidecar,
             self._cell_file,
-            self._intake,
             ledger,
             self._connections,
-            self._disk,
-            self._tell,
-            self._clock,
+            self._intake.written,
             self._settings.compression,
         )
+        writer = EpisodeWriter(
+            opening, folder, self._intake, ledger, self._disk, self._tell, self._clock
+        )
+        self._episode_id = folder.name
         self._writer, self._ledger = writer, ledger
         self.course.begin()
         self._intake.begin(ledger)
@@ -279,22 +282,22 @@ class Recorder:
         self._writer = self._ledger = None
 
     def _over(self, done: Future[Result]) -> None:
-        if done.exception() is None:
-            self._last = done.result()
+        self._last = None if done.exception() else done.result()
+        self._intake.end()
         self._writer = self._ledger = None
 
     def _add_outcome(self, outcome: str, notes: str) -> Future[Result]:
         """Answer for an episode that had to end by itself before the operator ended it."""
         last = self._last
-        if last is None or last.incident is None or last.sidecar.outcome != "unknown":
+        if last is None or last.incident is None or not last.safe:
             raise Refused("no episode is being recorded")
         sidecar = replace(last.sidecar, outcome=outcome, closing_notes=notes)
         try:
             sidecar.save(last.folder)
         except OSError as error:
             raise Refused(f"{last.folder}: {error.strerror}") from None
-        self._last = replace(last, sidecar=sidecar)
-        return _done(self._last)
+        self._last = None  # once is enough
+        return _done(replace(last, sidecar=sidecar))
 
 
 @dataclass(frozen=True)
@@ -312,16 +315,16 @@ def _done(result: Result) -> Future[Result]:
     return future
 
 
-def _after(begun: Future[None], value: Callable[[], Sidecar]) -> Future[Sidecar]:
-    """Return a future that has a value when the episode has begun."""
+def _described(begun: Future[OpenEpisode]) -> Future[Sidecar]:
+    """Return a future with the description of an episode that has begun."""
     future: Future[Sidecar] = Future()
 
-    def pass_on(begun: Future[None]) -> None:
+    def pass_on(begun: Future[OpenEpisode]) -> None:
         error = begun.exception()
         if error is None:
-            future.set_result(value())
+            future.set_result(begun.result().sidecar)
         else:
-            future.set_exception(Refused(f"the episode's file cannot be made: {error}"))
+            future.set_exception(Refused(f"the episode's files cannot be made: {error}"))
 
     begun.add_done_callback(pass_on)
     return future
