@@ -21,7 +21,6 @@ _PACKAGE = "benchmarks"
 _PLANNED = {
     "model": "latency and memory of the policy network",
     "node": "overhead between camera, policy and controller",
-    "data": "throughput of recording and conversion",
 }
 
 
@@ -112,6 +111,11 @@ def _control(arguments: argparse.Namespace, benchmark: Any) -> dict[str, Any]:
     return result
 
 
+def _data(arguments: argparse.Namespace, benchmark: Any) -> dict[str, Any]:
+    result: dict[str, Any] = benchmark.run(arguments.out, arguments.quick, _tell)
+    return result
+
+
 def _add_delay(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seeds", type=_count, default=20, help="episodes of each case (default: %(default)s)"
@@ -135,6 +139,11 @@ _PARTS = {
         "chunk streams through this controller and models of others: jerk, lag, stops, cost",
         _nothing,
         _control,
+    ),
+    "data": _Part(
+        "recordings to datasets: `labvla export` against a straightforward converter",
+        _nothing,
+        _data,
     ),
     "delay": _Part(
         "success and smoothness against the engine's delay, by scheduling mode, in simulated time",
