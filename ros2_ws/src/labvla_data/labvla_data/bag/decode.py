@@ -42,10 +42,10 @@ class Decoder:
         self.kind = kind
         self._read = _message_reader(kind, _sections(kind, definition))
 
-    def __call__(self, data: bytes) -> Message:
+    def __call__(self, data: bytes | memoryview) -> Message:
         """Return the message."""
         if len(data) < _ENCAPSULATION or data[1] not in _ORDERS:
-            raise DecodeError(f"{self.kind}: expected a CDR header, got {data[:4].hex(' ')}")
+            raise DecodeError(f"{self.kind}: expected a CDR header, got {bytes(data[:4]).hex(' ')}")
         try:
             message: Message = self._read(_Cursor(memoryview(data)[_ENCAPSULATION:], data[1]))
         except (struct.error, ValueError, UnicodeDecodeError) as error:

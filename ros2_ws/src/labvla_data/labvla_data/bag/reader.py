@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
 
+from mcap.opcode import Opcode
 from mcap.reader import make_reader
+from mcap.records import ChunkIndex
 from mcap.summary import Summary
 
+from labvla_data.bag.chunks import RECORD, plain_chunk
 from labvla_data.bag.errors import DAMAGE, BagError
+from labvla_data.bag.mcap_file import MESSAGE_HEAD
 
 
 @dataclass(frozen=True)
@@ -22,7 +28,7 @@ class BagMessage:
     log_time: int  # ns, when it arrived
     publish_time: int  # ns, when it was sent
     sequence: int
-    data: bytes  # CDR with its encapsulation header
+    data: bytes | memoryview  # CDR with its encapsulation header
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,11 @@ class BagReader:
         if summary is None or summary.statistics is None:
             self._stream.close()
             raise _damaged(self.path, "it has no summary")
+        if summary.statistics.message_count and not summary.chunk_indexes:
+            self._stream.close()
+            raise BagError(
+                f"{self.path}: its messages are not in chunks; write it anew with chunks"
+            )
         self._summary: Summary = summary
 
     def __enter__(self) -> BagReader:
@@ -90,23 +101,75 @@ class BagReader:
         raise BagError(f"{self.path}: expected the definition of {kind}, there is none")
 
     def messages(
-        self, topics: Iterable[str] | None = None, begin: int | None = None, end: int | None = None
+        self,
+        topics: Iterable[str] | None = None,
+        begin: int | None = None,
+        end: int | None = None,
+        *,
+        check: bool = True,
+        copy: bool = True,
     ) -> Iterator[BagMessage]:
-        """Return messages of some topics, or of all, from one log time until before another."""
-        wanted = None if topics is None else list(topics)
-        found = self._reader.iter_messages(wanted, starting_at=begin, ending_before=end)
+        """Return messages of some topics, or of all, from one log time until before another.
+
+        Without `check` the checksums are believed; without `copy` the data of a message is a view
+        that keeps its chunk in memory.
+        """
+        wanted = {
+            channel.id: (channel.topic, self._summary.schemas[channel.schema_id].name)
+            for channel in self._summary.channels.values()
+            if topics is None or channel.topic in topics
+        }
+        low, high = begin or 0, _LATEST if end is None else end
         try:
-            for schema, channel, message in found:
-                yield BagMessage(
-                    channel.topic,
-                    schema.name if schema else "",
-                    message.log_time,
-                    message.publish_time,
-                    message.sequence,
-                    message.data,
-                )
+            for message in self._in_order(wanted, check, copy):
+                if low <= message.log_time < high:
+                    yield message
         except DAMAGE as error:
             raise _damaged(self.path, error) from None
+
+    def _in_order(
+        self, wanted: Mapping[int, tuple[str, str]], check: bool, copy: bool
+    ) -> Iterator[BagMessage]:
+        """Yield messages by log time; of two at one time the one that was written first."""
+        chunks = sorted(
+            (
+                chunk
+                for chunk in self._summary.chunk_indexes
+                # A chunk without an index of its messages may hold anything.
+                if not chunk.message_index_offsets or wanted.keys() & chunk.message_index_offsets
+            ),
+            key=lambda chunk: (chunk.message_start_time, chunk.chunk_start_offset),
+        )
+        waiting: list[BagMessage] = []
+        for number, chunk in enumerate(chunks, 1):
+            waiting += self._messages_of(chunk, wanted, check, copy)
+            waiting.sort(key=_log_time)
+            following = chunks[number].message_start_time if number < len(chunks) else _LATEST
+            ready = bisect_left(waiting, following, key=_log_time)
+            yield from waiting[:ready]
+            del waiting[:ready]
+
+    def _messages_of(
+        self, chunk: ChunkIndex, wanted: Mapping[int, tuple[str, str]], check: bool, copy: bool
+    ) -> Iterator[BagMessage]:
+        self._stream.seek(chunk.chunk_start_offset + RECORD.size)
+        plain = plain_chunk(self._stream.read(chunk.chunk_length - RECORD.size), check=check)
+        at = 0
+        while at < len(plain):
+            opcode, length = RECORD.unpack_from(plain, at)
+            after = at + RECORD.size + length
+            if opcode == Opcode.MESSAGE:
+                _, _, channel, number, log_time, sent = MESSAGE_HEAD.unpack_from(plain, at)
+                if channel in wanted:
+                    topic, kind = wanted[channel]
+                    data = plain[at + MESSAGE_HEAD.size : after]
+                    piece = bytes(data) if copy else data
+                    yield BagMessage(topic, kind, log_time, sent, number, piece)
+            at = after
+
+
+_LATEST = 1 << 64  # no log time is as late
+_log_time = attrgetter("log_time")
 
 
 def _damaged(path: Path, why: object) -> BagError:

@@ -18,22 +18,19 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-import lz4.frame
-import zstandard
 from mcap.data_stream import ReadDataStream
 from mcap.opcode import Opcode
 from mcap.reader import make_reader
 from mcap.records import Channel, Metadata, Schema
 
 from labvla_data.bag import metadata
+from labvla_data.bag.chunks import RECORD, plain_chunk
 from labvla_data.bag.errors import DAMAGE, BagError
 from labvla_data.bag.mcap_file import (
-    CHUNK_SIZES,
     MESSAGE_HEAD,
     Index,
     McapFile,
     Piece,
-    chunk_data,
     message_index,
 )
 from labvla_data.bag.mcap_summary import MAGIC, Summary, encode
@@ -42,15 +39,8 @@ from labvla_data.files import sync_folder
 
 Progress = Callable[[int, int], None]  # bytes done, of
 
-_RECORD = struct.Struct("<BQ")
 _FOOTER = struct.Struct("<QQI")
-_FOOTER_RECORD = _RECORD.size + _FOOTER.size
-_LARGEST_CHUNK = 1 << 30
-_DECOMPRESS: dict[str, Callable[[memoryview, int], Piece]] = {
-    "": lambda data, _size: data,
-    "lz4": lambda data, _size: lz4.frame.decompress(data),
-    "zstd": lambda data, size: zstandard.ZstdDecompressor().decompress(data, size),
-}
+_FOOTER_RECORD = RECORD.size + _FOOTER.size
 # What can be told from something else that has a checksum.
 _TOLD_TWICE = (Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE_INDEX)
 # What the new file has anyway, or has anew.
@@ -84,10 +74,10 @@ def is_whole(path: Path) -> bool:
             at = size - len(MAGIC) - _FOOTER_RECORD
             file.seek(at)
             tail = file.read()
-            opcode, _ = _RECORD.unpack_from(tail)
+            opcode, _ = RECORD.unpack_from(tail)
             if head != MAGIC or tail[-len(MAGIC) :] != MAGIC or opcode != Opcode.FOOTER:
                 return False
-            start, _, checksum = _FOOTER.unpack_from(tail, _RECORD.size)
+            start, _, checksum = _FOOTER.unpack_from(tail, RECORD.size)
             if not 0 < start <= at:
                 return False
             file.seek(start)
@@ -111,7 +101,7 @@ def is_sound(path: Path, progress: Progress = nothing) -> bool:
                 if opcode == Opcode.CHUNK:
                     index, _, _ = _examine(body)
                     sound |= {message_index(*entries) for entries in index.items()}
-                elif opcode in _TOLD_TWICE and _RECORD.pack(opcode, len(body)) + body not in sound:
+                elif opcode in _TOLD_TWICE and RECORD.pack(opcode, len(body)) + body not in sound:
                     return False
             except DAMAGE:
                 return False
@@ -193,11 +183,11 @@ def _records(file: BinaryIO, size: int) -> Iterator[tuple[int, bytes, int]]:
         return
     end, opcode = len(MAGIC), 0
     while opcode != Opcode.DATA_END:
-        head = file.read(_RECORD.size)
-        if len(head) < _RECORD.size:
+        head = file.read(RECORD.size)
+        if len(head) < RECORD.size:
             return
-        opcode, length = _RECORD.unpack(head)
-        end += _RECORD.size + length
+        opcode, length = RECORD.unpack(head)
+        end += RECORD.size + length
         if end > size:
             return
         yield opcode, file.read(length), end
@@ -272,25 +262,19 @@ class _Copier:
 
 def _examine(body: bytes) -> tuple[Index, list[Schema], list[Channel]]:
     """Return what a chunk holds, or raise one of DAMAGE."""
-    _, _, size, checksum = CHUNK_SIZES.unpack_from(body)
-    if size > _LARGEST_CHUNK:
-        raise ValueError(f"a chunk of {size} bytes")
-    compression, data = chunk_data(body)
-    plain = _DECOMPRESS[compression](data, size)
-    if len(plain) != size or (checksum and zlib.crc32(plain) != checksum):
-        raise ValueError("its checksum does not fit its bytes")
+    plain = plain_chunk(body)
     index: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
     schemas, channels, at = [], [], 0
-    while at < size:
-        opcode, length = _RECORD.unpack_from(plain, at)
+    while at < len(plain):
+        opcode, length = RECORD.unpack_from(plain, at)
         if opcode == Opcode.MESSAGE:
             _, _, channel, _, log_time, _ = MESSAGE_HEAD.unpack_from(plain, at)
             index[channel].append((log_time, at))
         elif opcode == Opcode.SCHEMA:
-            schemas.append(_schema(plain[at + _RECORD.size :]))
+            schemas.append(_schema(plain[at + RECORD.size :]))
         elif opcode == Opcode.CHANNEL:
-            channels.append(_channel(plain[at + _RECORD.size :]))
-        at += _RECORD.size + length
+            channels.append(_channel(plain[at + RECORD.size :]))
+        at += RECORD.size + length
     return index, schemas, channels
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -45,9 +46,10 @@ class PictureStats:
         step = 1
         if max(height, width) >= _LARGEST_KEPT_WHOLE:
             step = (width if width > height else height) // _THINNED_SIZE
-        thin = pixels[::step, ::step]
+        thin = np.ascontiguousarray(pixels[::step, ::step])
         for channel in range(_CHANNELS):
-            self._counts[channel] += np.bincount(thin[..., channel].ravel(), minlength=len(_LEVELS))
+            counts = cv2.calcHist([thin], [channel], None, [len(_LEVELS)], [0, len(_LEVELS)])
+            self._counts[channel] += counts.ravel().astype(np.int64)
         self._pictures += 1
 
     def result(self) -> Stats:

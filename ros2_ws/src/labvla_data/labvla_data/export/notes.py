@@ -122,7 +122,7 @@ def take_notes(source: Source, actions: ActionSource) -> Notes:
         source.topic(f"{cell.controller.name}/state"): _note_reference,
     }
     with reading(source.folder) as reader:
-        for message in reader.messages([*cameras, *states, *readers]):
+        for message in reader.messages({*cameras, *states, *readers}, copy=False):
             if (camera := cameras.get(message.topic)) is not None:
                 latency = round(camera.latency * NANOSECONDS)
                 gathered.cameras[camera.name].append(_stamp(message) - latency)

@@ -109,7 +109,7 @@ class Playback:
         moments = list(merge(rows, by_time, key=lambda moment: moment[0]))
         at = 0
         with reading(self._source.folder) as reader:
-            for message in reader.messages(list(self._rings)):
+            for message in reader.messages(self._rings.keys(), check=False, copy=False):
                 try:
                     stamp = cdr.read_stamp(message.data)
                 except Refused:

@@ -90,11 +90,15 @@ def _nothing(_: argparse.ArgumentParser) -> None:
     """Add no arguments of its own."""
 
 
+def _plain(arguments: argparse.Namespace, benchmark: Any) -> dict[str, Any]:
+    result: dict[str, Any] = benchmark.run(arguments.out, arguments.quick, _tell)
+    return result
+
+
 def _control(arguments: argparse.Namespace, benchmark: Any) -> dict[str, Any]:
     if shutil.which("c++") is None:
         raise EnvironmentLack("the cost of a cycle is measured in C++: a compiler 'c++' is needed.")
-    result: dict[str, Any] = benchmark.run(arguments.out, arguments.quick, _tell)
-    return result
+    return _plain(arguments, benchmark)
 
 
 def _add_delay(parser: argparse.ArgumentParser) -> None:
@@ -125,11 +129,6 @@ def _data(arguments: argparse.Namespace, benchmark: Any) -> dict[str, Any]:
     result: dict[str, Any] = benchmark.run(
         arguments.out, arguments.seconds, loads, arguments.quick, _tell
     )
-    return result
-
-
-def _node(arguments: argparse.Namespace, benchmark: Any) -> dict[str, Any]:
-    result: dict[str, Any] = benchmark.run(arguments.out, arguments.quick, _tell)
     return result
 
 
@@ -179,10 +178,15 @@ _PARTS = {
         _add_data,
         _data,
     ),
+    "export": _Part(
+        "recordings to datasets: `labvla export` against a straightforward converter",
+        _nothing,
+        _plain,
+    ),
     "node": _Part(
         "overhead between camera, engine and controller, beside a node as usually written",
         _nothing,
-        _node,
+        _plain,
     ),
     "model": _Part(
         "the policy network: stages, latency, memory, several robots, and what it could take",

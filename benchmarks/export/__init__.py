@@ -1,0 +1,1 @@
+"""How fast recordings become datasets: `labvla export` against a straightforward converter."""
