@@ -62,10 +62,12 @@ def write_bag(folder: Path, cell: Cell, seconds: float, seed: int) -> int:
             writer.flush()
     writer.finish()
     writer.close()
-    shutil.copyfile(cell.origin.file, folder / sidecars.CELL_FILE)
+    cell_file = Path(cell.origin.file)
+    shutil.copyfile(cell_file, folder / cell_file.name)
     Sidecar(
         episode_id=folder.name,
         bag=writer.path.name,
+        cell_file=cell_file.name,
         begin=BEGIN,
         wish=Wish("pick up the beaker", "benchmark"),
         circumstances=Circumstances(cell=cell.name),

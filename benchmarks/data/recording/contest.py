@@ -131,7 +131,7 @@ def read_numbers(path: Path) -> dict[str, Numbers]:
     with BagReader(path) as reader:
         topics = {t.name for t in reader.topics if t.kind in READABLE and t.messages}
         for message in reader.messages(topics):
-            seen.setdefault(message.topic, []).append(number_of(message.kind, message.data))
+            seen.setdefault(message.topic, []).append(number_of(message.kind, bytes(message.data)))
     return {
         topic: Numbers(len(found), max(found) - min(found) + 1 - len(set(found)))
         for topic, found in seen.items()

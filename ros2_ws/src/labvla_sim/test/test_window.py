@@ -1,4 +1,4 @@
-"""A window shows the cell where there is a display, and says what is missing where there is none."""
+"""A window shows the cell where there is a display; elsewhere it says what is missing."""
 
 import os
 import shutil
@@ -52,8 +52,10 @@ class Screen:
         self._folder = folder
         read, write = os.pipe()
         self._server = subprocess.Popen(
-            [XVFB, "-displayfd", str(write), "-screen", "0", f"{SIZE[0]}x{SIZE[1]}x24"]
-            + ["-fbdir", str(folder), "-nolisten", "tcp"],
+            [
+                *(XVFB, "-displayfd", str(write), "-screen", "0", f"{SIZE[0]}x{SIZE[1]}x24"),
+                *("-fbdir", str(folder), "-nolisten", "tcp"),
+            ],
             pass_fds=(write,),
             stderr=subprocess.DEVNULL,
         )

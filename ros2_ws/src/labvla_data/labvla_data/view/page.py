@@ -76,7 +76,10 @@ def _summary(view: DatasetView, report: Mapping[str, Any] | None) -> str:
         ("robot", escape(view.robot_type)),
         ("episodes", f"{view.episodes}"),
         ("frames", f"{view.frames}, {view.frames / view.fps / 60:.1f} min at {view.fps:g} Hz"),
-        ("cameras", escape(", ".join(f"{n} ({size})" for n, size in view.cameras.items()) or "none")),
+        (
+            "cameras",
+            escape(", ".join(f"{n} ({size})" for n, size in view.cameras.items()) or "none"),
+        ),
     ]
     if view.stats_invalidated:
         rows.append(("statistics", '<span class="bad">do not hold: run labvla data stats</span>'))
@@ -137,7 +140,9 @@ def _episode(
         f"{one.frames / view.fps:.1f} s — {task}</small></summary>"
     )
     known = [
-        (key, escape(_text(one.known[key]))) for key in _KNOWN if one.known.get(key) not in (None, "")
+        (key, escape(_text(one.known[key])))
+        for key in _KNOWN
+        if one.known.get(key) not in (None, "")
     ]
     body = [
         _table(known),

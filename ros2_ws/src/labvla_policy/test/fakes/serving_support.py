@@ -32,7 +32,7 @@ class FunctionPolicy:
     extensions: tuple[str, ...] = ()
     prefix_rows: int | None = None
     prompt_limit: int | None = 48
-    count_tokens: object = lambda prompt: len(prompt.split())  # noqa: E731
+    count_tokens: object = lambda prompt: len(prompt.split())
     spoil: object = None  # called with the rows; what it returns or raises is the answer
     gate: threading.Event = field(default_factory=threading.Event)  # closed: infer waits
     asked: deque = field(default_factory=lambda: deque(maxlen=64))  # pictures are large

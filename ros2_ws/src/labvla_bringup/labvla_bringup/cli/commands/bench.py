@@ -19,6 +19,7 @@ from labvla_policy.model.errors import ConfigError, Unavailable
 # They live beside ros2_ws: a robot needs no benchmarks, so they are not installed.
 _PACKAGE = "benchmarks"
 
+
 @dataclass(frozen=True)
 class _Part:
     """One benchmark: a module `benchmarks.NAME.run` that measures, one that makes tables."""
