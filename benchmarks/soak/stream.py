@@ -86,4 +86,5 @@ class Stream:
         """Return the pace in each stretch of some seconds between two instants."""
         edges = np.arange(begin, end + 1, round(seconds * NANOSECONDS))
         at = np.interp(edges, self.arrivals, self.stamps - self.stamps[0])
-        return np.diff(at) / np.diff(edges)
+        found: NDArray[np.float64] = np.diff(at) / np.diff(edges)
+        return found

@@ -218,6 +218,11 @@ _PARTS = {
         _nothing,
         _plain,
     ),
+    "sim": _Part(
+        "the simulated cell without ROS: steps, pictures, episodes, beside a loop as usually written",
+        _nothing,
+        _plain,
+    ),
     "soak": _Part(
         "the whole stack at work for minutes: pace, cameras, memory, every message accounted for",
         _add_soak,
