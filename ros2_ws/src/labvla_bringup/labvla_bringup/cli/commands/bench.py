@@ -219,7 +219,7 @@ _PARTS = {
         _plain,
     ),
     "sim": _Part(
-        "the simulated cell without ROS: steps, pictures, episodes, beside a loop as usually written",
+        "the simulated cell: steps, pictures, messages, episodes, beside a loop as usually written",
         _nothing,
         _plain,
     ),
