@@ -15,7 +15,6 @@ from labvla_bringup import registry
 from labvla_bringup.cli.common import add_json
 from labvla_bringup.cli.errors import EnvironmentLack, ExitCode, Refusal, UsageError
 from labvla_bringup.console import print_json, print_table
-from labvla_bringup.graph import GraphError
 from labvla_policy.model.errors import ConfigError, Unavailable
 
 # They live beside ros2_ws: a robot needs no benchmarks, so they are not installed.
@@ -150,8 +149,8 @@ def _soak(arguments: argparse.Namespace, benchmark: Any) -> dict[str, Any]:
         result: dict[str, Any] = benchmark.run(
             arguments.out, arguments.minutes, not arguments.no_recording, arguments.quick, _tell
         )
-    except GraphError as error:
-        raise Refusal(f"{error}; logs: {arguments.out}/soak-*") from None
+    except RuntimeError as error:  # of the graph, or that something of it has failed
+        raise Refusal(f"{error}; its logs: {arguments.out}/soak-*") from error
     return result
 
 
