@@ -62,8 +62,9 @@ def test_wrong_use(capsys, words):
     assert output.err
 
 
-def test_a_window_without_a_display_is_what_the_environment_lacks(labvla):
-    done = labvla("up", "franka", "--window", env={"DISPLAY": "", "WAYLAND_DISPLAY": ""})
+@pytest.mark.parametrize("command", ["up", "demo"])
+def test_a_window_without_a_display_is_what_the_environment_lacks(labvla, command):
+    done = labvla(command, "franka", "--window", env={"DISPLAY": "", "WAYLAND_DISPLAY": ""})
     assert done.returncode == 3
     assert "a window needs a display" in done.stderr
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from labvla_bringup import registry
 from labvla_bringup.background import BackgroundStack
-from labvla_bringup.cli.common import add_json, cell_from
+from labvla_bringup.cli.common import add_json, add_window, cell_from, check_window
 from labvla_bringup.cli.errors import ExitCode, Refusal
 from labvla_bringup.console import print_json, print_table
 from labvla_bringup.engines import ENGINES
@@ -30,18 +30,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--engine", choices=ENGINES[:1], default=ENGINES[0], help="what answers")
     parser.add_argument("--seed", type=int, default=1, help="of the scenes (%(default)s)")
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="for film and bags")
+    add_window(parser)
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the demonstration; exit code 0 when and only when all that is claimed happened."""
     cell = cell_from(arguments.cell)
+    check_window(arguments)
     if registry.current() is not None:
         raise Refusal("a stack is up already; first: labvla down")
     folder = arguments.out / datetime.now().strftime("%Y%m%d-%H%M%S")
     folder.mkdir(parents=True)
     words = [cell.origin.file, "--engine", arguments.engine]
     words += ["--recordings", str((folder / "episodes").resolve())]
+    words += ["--window"] if arguments.window else []
     try:
         with (
             BackgroundStack(words, sys.stderr if arguments.json else sys.stdout) as stack,
