@@ -37,6 +37,11 @@ def test_help(capsys, command):
     assert f"usage: labvla {command}" in output.out
 
 
+def test_export_stores_video_unless_told_otherwise_and_says_why(capsys):
+    output = run(capsys, "export", "--help")[1].out
+    assert "(video); the public training code augments video alone" in " ".join(output.split())
+
+
 @pytest.mark.parametrize("command", sorted(planned.PLANNED))
 def test_what_is_not_there_yet_says_so(capsys, command):
     code, output = run(capsys, command, "anything", "--at", "all")
