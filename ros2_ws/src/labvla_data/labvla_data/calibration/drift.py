@@ -88,9 +88,7 @@ def drift(cell: Cell, camera: Camera, views: Views) -> Drift:
             "from which the camera can see the board?"
         )
     residual = float(np.sqrt((errors**2).sum(axis=1).mean()))
-    change = change_between(
-        expected.camera, refine(seen, expected, Freedom(board=False)).camera
-    )
+    change = change_between(expected.camera, refine(seen, expected, Freedom(board=False)).camera)
     distance = float(seen.points_before_camera(expected)[:, 2].mean())
     return Drift(
         residual=residual,

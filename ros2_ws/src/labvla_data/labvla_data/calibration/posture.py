@@ -42,7 +42,7 @@ def joints_at(stamp: int, joints: Sequence[str], samples: Sequence[JointSample])
     if travel.max() > STILL:
         worst = int(np.argmax(travel))
         raise UnusableError(
-            f"the arm moves: {joints[worst]} by {travel[worst] * 1000:.1f} mrad around the picture; "
-            f"up to {STILL * 1000:g} is standing still"
+            f"the arm moves: {joints[worst]} by {travel[worst] * 1000:.1f} mrad around the "
+            f"picture; up to {STILL * 1000:g} is standing still"
         )
     return np.asarray(positions.mean(axis=0))

@@ -39,10 +39,12 @@ class Views:
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of all pictures, or the error that they differ."""
+        if not self.items:
+            raise CalibrationError("no views were taken: there is nothing to calibrate from")
         sizes = {view.pixels.shape[1::-1]: view.name for view in self.items}
         if len(sizes) != 1:
             shown = "; ".join(f"{name} {w} x {h}" for (w, h), name in sizes.items())
-            raise CalibrationError(f"expected pictures of one size, got {shown or 'none'}")
+            raise CalibrationError(f"expected pictures of one size, got {shown}")
         return next(iter(sizes))
 
 
