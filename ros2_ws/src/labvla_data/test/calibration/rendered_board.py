@@ -49,15 +49,20 @@ _SCENE = """
 """
 
 
+def paper(board):
+    """Return the printed board with its white rim."""
+    picture = board.picture(PIXELS_PER_SQUARE)
+    rim = round(MARGIN * PIXELS_PER_SQUARE)
+    framed = cv2.copyMakeBorder(picture, rim, rim, rim, rim, cv2.BORDER_CONSTANT, value=255)
+    return cv2.cvtColor(framed, cv2.COLOR_GRAY2BGR)
+
+
 class RenderedBoard:
     """Draws one board from anywhere."""
 
     def __init__(self, board=None, light=0.9, printed_scale=1.0):
         board = board or Board()
-        picture = board.picture(PIXELS_PER_SQUARE)
-        rim = round(MARGIN * PIXELS_PER_SQUARE)
-        paper = cv2.copyMakeBorder(picture, rim, rim, rim, rim, cv2.BORDER_CONSTANT, value=255)
-        done, data = cv2.imencode(".png", cv2.cvtColor(paper, cv2.COLOR_GRAY2BGR))
+        done, data = cv2.imencode(".png", paper(board))
         assert done
         square = board.square * printed_scale
         scene = _SCENE.format(
