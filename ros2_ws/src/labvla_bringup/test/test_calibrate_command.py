@@ -137,7 +137,7 @@ def push(file, by):
     pushed = step(optical_of(camera.mount), np.array([0, 0, 0, by, 0, 0]))
     old, new = (
         f"position: [{', '.join(f'{1000 * value:.2f} mm' for value in mount.position)}]"
-        for mount in (camera.mount, mount_of(pushed, camera.mount.frame))
+        for mount in (camera.mount, mount_of(pushed, camera.mount))
     )
     text = file.read_text()
     assert old in text

@@ -98,7 +98,7 @@ def calibrate(
             "good: is the board flat and fixed, do the intrinsics belong to this camera and "
             "resolution, did the arm stand still?"
         )
-    mount = mount_of(solution.poses.camera, camera.mount.frame)
+    mount = mount_of(solution.poses.camera, camera.mount)
     change = change_between(optical_of(camera.mount), solution.poses.camera)
     return Outcome(
         mount=mount,

@@ -65,7 +65,14 @@ def optical_of(pose: Pose) -> Array:
     return pose.matrix() @ BODY_OF_OPTICAL
 
 
-def mount_of(optical: Array, frame: str) -> Mount:
-    """Return the mount of a camera by its optical frame."""
+def mount_of(optical: Array, old: Mount) -> Mount:
+    """Return the mount of a camera by its optical frame, written as the old one was.
+
+    Every rotation has two spellings in roll, pitch and yaw: people compare with what stood there.
+    """
     pose = Pose.from_matrix(optical @ inverse(BODY_OF_OPTICAL))
-    return Mount(frame=frame, position=pose.position, rpy=pose.rpy)
+    roll, pitch, yaw = pose.rpy
+    spellings = np.array([[roll, pitch, yaw], [roll + np.pi, np.pi - pitch, yaw + np.pi]])
+    near = old.rpy + (spellings - old.rpy + np.pi) % (2 * np.pi) - np.pi
+    x, y, z = (float(angle) for angle in near[np.abs(near - old.rpy).sum(axis=1).argmin()])
+    return Mount(frame=old.frame, position=pose.position, rpy=(x, y, z))

@@ -41,6 +41,12 @@ def test_the_pose_is_found_within_a_millimetre_and_a_tenth_of_a_degree(which, re
 
 
 @pytest.mark.parametrize("which", ["wrist", "front"])
+def test_the_mount_is_spelled_like_the_one_that_stood_there(which, request):
+    bench = request.getfixturevalue(which)
+    assert bench.calibrate().mount.rpy == pytest.approx(bench.camera.mount.rpy, abs=0.25)
+
+
+@pytest.mark.parametrize("which", ["wrist", "front"])
 def test_the_stated_uncertainty_is_about_as_large_as_the_error(which, request):
     bench = request.getfixturevalue(which)
     outcome = bench.calibrate()

@@ -291,7 +291,8 @@ def _take(
             target.add(view, taker.camera_info)
             taken.append(view)
             complain(f"{view.name}: {corners} of {plan.board.corners} corners")
-    complain(f"{len(taken)} views are kept in {folder}; --from {folder} computes again")
+    if taken:
+        complain(f"{len(taken)} views are kept in {folder}; --from {folder} computes again")
     return Views(camera.name, taker.camera_info, tuple(taken))
 
 
