@@ -51,6 +51,10 @@ class StandingRobot:
         """Stand in the next posture, after the last one in the first again."""
         self._index = (self._index + 1) % len(self._views.items)
 
+    def stand(self, joints):
+        """Stand where the joints are so."""
+        self._index = [view.joints for view in self._views.items].index(joints)
+
     def _run(self):
         count = 0
         while not self._end.wait(PERIOD):

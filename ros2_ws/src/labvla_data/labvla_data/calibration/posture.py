@@ -37,6 +37,11 @@ def joints_at(stamp: int, joints: Sequence[str], samples: Sequence[JointSample])
             f"picture, {AFTER * 1000:.0f} are good. Do camera and robot stamp by one clock, and is "
             "the camera's `latency` right?"
         )
+    if near[0].stamp > stamp - BEFORE / 2 * NANOSECONDS:
+        raise UnusableError(
+            "the joint states before the picture are missing: whether the arm stood still is not "
+            "known; they come too rarely, or too late"
+        )
     positions = np.array([sample.positions for sample in near])
     travel = np.ptp(positions, axis=0)
     if travel.max() > STILL:

@@ -34,6 +34,11 @@ def test_stale_joint_states_are_refused_with_their_distance(begin, end):
         joints_at(NOW, NAMES, samples(begin, end))
 
 
+def test_a_single_sample_does_not_tell_that_an_arm_stands():
+    with pytest.raises(UnusableError, match="whether the arm stood still is not known"):
+        joints_at(NOW, NAMES, samples(-10, 10))
+
+
 def test_no_joint_states_at_all_are_told():
     with pytest.raises(UnusableError, match="no joint states"):
         joints_at(NOW, NAMES, [])
