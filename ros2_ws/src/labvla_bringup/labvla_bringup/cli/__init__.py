@@ -28,6 +28,7 @@ COMMANDS = {
     "record": "record episodes; repair recordings",
     "export": "turn recordings into a dataset to train on",
     "data": "scan, clean, stats, validate, preflight: examine datasets before training",
+    "calibrate": "print a board, calibrate a camera with it, see whether it moved",
     "infer": "compute one chunk of actions from files",
     "serve": "serve a checkpoint over the OpenPI protocol",
     "bench": "measure: control, data, delay, export, model, node, sim, soak",

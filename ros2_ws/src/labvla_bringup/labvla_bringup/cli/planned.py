@@ -12,7 +12,6 @@ PLANNED = {
     "protocol": "parse, run or resume a written protocol",
     "teleop": "move the arm by keyboard, gamepad or SpaceMouse",
     "replay": "drive the simulator from a recording and compare",
-    "calibrate": "calibrate a camera",
     "generate": "generate demonstrations in simulation",
     "train": "train a policy",
     "eval": "judge a policy",
