@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from labvla_data.dataset import ACTION, IMAGES, STATE, Column, Features, Picture
+from labvla_data.dataset.features import INTERVENTION, STAMPS
 from labvla_data.dataset.parts import DatasetSpec, Part, PartWriter
 from labvla_data.export.commands import ActionSource, Target
 from labvla_data.export.notes import Notes, take_notes
@@ -23,7 +24,6 @@ from labvla_policy.runtime.cell import Cell
 from labvla_policy.runtime.columns import policy_columns
 from labvla_policy.runtime.types import NANOSECONDS, Observation
 
-STAMPS, INTERVENTION = "stamps", "intervention"
 SHORTEST = 0.5  # s
 _LISTED = 20  # differences that a report names one by one
 
