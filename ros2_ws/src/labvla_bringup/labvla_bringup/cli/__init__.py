@@ -27,6 +27,7 @@ COMMANDS = {
     "move": "move to a posture of the cell, checked on the whole way",
     "record": "record episodes; repair recordings",
     "export": "turn recordings into a dataset to train on",
+    "replay": "drive the simulator from a recording and compare",
     "data": "scan, clean, stats, validate, preflight, view: examine datasets before training",
     "infer": "compute one chunk of actions from files",
     "serve": "serve a checkpoint over the OpenPI protocol",
