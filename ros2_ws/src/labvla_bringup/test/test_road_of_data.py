@@ -1,4 +1,4 @@
-"""From a running cell to datasets: what the policy saw, what is trained on, what can be done again."""
+"""From a running cell to datasets: what the policy saw is what is trained on and done again."""
 
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from labvla_data.recording import sidecar
 from labvla_msgs.srv import JudgeScene
 from labvla_policy.runtime.cell import load_cell
 from labvla_policy.runtime.streams import cdr
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 HEIGHT, WIDTH = 96, 128
 LOSSES = ("lost_transport", "lost_source", "lost_writer")
