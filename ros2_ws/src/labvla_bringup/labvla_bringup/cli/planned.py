@@ -13,7 +13,6 @@ PLANNED = {
     "teleop": "move the arm by keyboard, gamepad or SpaceMouse",
     "calibrate": "calibrate a camera",
     "generate": "generate demonstrations in simulation",
-    "shot": "take pictures of the simulated cell",
     "train": "train a policy",
     "eval": "judge a policy",
     "monitor": "show the cell in a web browser",
