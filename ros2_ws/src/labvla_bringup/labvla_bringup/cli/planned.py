@@ -11,7 +11,6 @@ PLANNED = {
     "correct": "correct the running motion in words",
     "protocol": "parse, run or resume a written protocol",
     "teleop": "move the arm by keyboard, gamepad or SpaceMouse",
-    "replay": "drive the simulator from a recording and compare",
     "generate": "generate demonstrations in simulation",
     "train": "train a policy",
     "eval": "judge a policy",
