@@ -136,7 +136,11 @@ class TeleopServer:
             session = Session(self._cell, self._gate, self._arbiter, lease)
             threading.Thread(target=self._work, args=(session,), name="teleop", daemon=True).start()
         waits = self._cycle.instruction
-        self._tell("teleop_took_over", f"the policy waits with {waits!r}" if waits else "", t)
+        self._tell(
+            "teleop_took_over",
+            f"the policy waits with {waits!r}" if waits else "no policy was moving",
+            t,
+        )
         self._changed()
         return None
 
@@ -159,7 +163,8 @@ class TeleopServer:
             if isinstance(step, Ended):
                 return step
             self._tell_of(step, t)
-            if step.plan is not None and not self._outlet.send_motion(step.plan, t, WHAT):
+            made_from = reference.stamp if reference else t
+            if step.plan is not None and not self._outlet.send_motion(step.plan, made_from, WHAT):
                 break
             member.rest(POLL)
         return None
@@ -177,7 +182,9 @@ class TeleopServer:
         if ended is not None and ended.outcome is Outcome.HANDED_BACK:
             goes_on = self._cycle.instruction
             self._tell(
-                "teleop_handed_back", f"the policy goes on with {goes_on!r}" if goes_on else "", t
+                "teleop_handed_back",
+                f"the policy goes on with {goes_on!r}" if goes_on else "nobody moves",
+                t,
             )
             self._go_on()
         elif ended is not None and ended.refusal is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -173,9 +174,8 @@ class Session:
         situation = Situation(t, reference.positions, reference.velocities, returning=True)
         why: Refusal | None = None
         for scale in self._scales(until, command):
-            piece = self._motion.continued(
-                t, reference, until, lambda q, scale=scale: self._wish(q, command.jog, scale)
-            )
+            wish = partial(self._wish, jog=command.jog, scale=scale)
+            piece = self._motion.continued(t, reference, until, wish)
             plan = self._motion.plan(piece, command.openings)
             verdict = self._gate.check(plan, situation)
             if verdict.plan is not None and verdict.scale == 1.0:
