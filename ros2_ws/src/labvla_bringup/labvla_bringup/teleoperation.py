@@ -6,11 +6,11 @@ the recorder closes a file.
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,7 @@ from labvla_policy.runtime.types import NANOSECONDS
 PERIOD = 1 / 30  # s between two jogs
 PATIENCE = 10.0  # s for the stack to be found
 TRIES = 5  # of a request whose answer is lost
+FOUND = 15.0  # s that a service has to be found
 STANDING = 1e-3  # rad/s
 LEAVE = 5.0  # s that the arms have to come to rest at the end
 _OUTCOMES = {
@@ -84,11 +85,10 @@ class Tally:
 class _Pending:
     """A request that has no answer yet."""
 
-    kind: Any
-    name: str
     request: Any
     then: Callable[[Any], None]
     client: Any
+    asked: float  # s, monotonic
     future: Any = None
     sent: float = 0.0
     tries: int = 0
@@ -112,13 +112,24 @@ class Teleoperation:
         self._labels, self._say = labels, say
         self._servo = Servo(arm)
         self._pending: list[_Pending] = []
-        self._clients: dict[str, Any] = {}
         self._state: ControllerState | None = None
         self._status: PolicyStatus | None = None
         self._owner = ""
         self._episode = ""
         self.tally = Tally()
         node, self._name = graph.node, f"labvla_teleop_{os.getpid()}"
+        # All at once: finding a server takes its time, and nobody wants to wait for it later.
+        self._clients = {
+            kind: node.create_client(kind, f"labvla/{verb}_episode")
+            for verb, kind in (
+                ("start", StartEpisode),
+                ("finish", FinishEpisode),
+                ("discard", DiscardEpisode),
+            )
+        }
+        self._triggers = {
+            button: node.create_client(Trigger, name) for button, name in _TRIGGERS.items()
+        }
         self._jogs = node.create_publisher(TwistStamped, "labvla/jog", qos.RELIABLE)
         self._grips = node.create_publisher(GripperSetpoints, "labvla/jog_gripper", qos.RELIABLE)
         self._done = node.create_publisher(SimStepDone, "sim/step_done", qos.RELIABLE)
@@ -163,11 +174,12 @@ class Teleoperation:
 
     def _moment(self) -> Moment:
         state = self._state
+        busy, refused = bool(self._pending), len(self.tally.refused)
         if state is None:
-            return Moment(time.monotonic(), None, bool(self._pending))
+            return Moment(time.monotonic(), None, busy, refused)
         names = list(state.joint_names)
         q = np.array([state.reference_positions[names.index(j)] for j in self._arm.joints])
-        return Moment(to_ns(state.stamp) / NANOSECONDS, self._servo.tool(q), bool(self._pending))
+        return Moment(to_ns(state.stamp) / NANOSECONDS, self._servo.tool(q), busy, refused)
 
     def _send(self, wish: Wish) -> None:
         message = TwistStamped()
@@ -195,22 +207,16 @@ class Teleoperation:
             request = StartEpisode.Request(
                 instruction=labels.instruction, operator_name=labels.operator, tags=labels.tags
             )
-            self._ask(StartEpisode, "labvla/start_episode", request, self._on_started)
+            self._ask(self._clients[StartEpisode], request, self._on_started)
         elif button in _OUTCOMES:
             outcome, value = _OUTCOMES[button]
             request = FinishEpisode.Request(outcome=value)
-            self._ask(
-                FinishEpisode,
-                "labvla/finish_episode",
-                request,
-                lambda answer: self._on_finished(outcome, answer),
-            )
+            finished = partial(self._on_finished, outcome)
+            self._ask(self._clients[FinishEpisode], request, finished)
         elif button is Button.DISCARD:
-            self._ask(
-                DiscardEpisode, "labvla/discard_episode", DiscardEpisode.Request(), self._on_answer
-            )
+            self._ask(self._clients[DiscardEpisode], DiscardEpisode.Request(), self._on_answer)
         else:
-            self._ask(Trigger, _TRIGGERS[button], Trigger.Request(), self._on_trigger)
+            self._ask(self._triggers[button], Trigger.Request(), self._on_trigger)
 
     def _on_started(self, answer: Any) -> None:
         self._episode = answer.episode_id
@@ -243,11 +249,8 @@ class Teleoperation:
 
     # Requests
 
-    def _ask(self, kind: Any, name: str, request: Any, then: Callable[[Any], None]) -> None:
-        client = self._clients.get(name)
-        if client is None:
-            client = self._clients[name] = self._graph.node.create_client(kind, name)
-        self._pending.append(_Pending(kind, name, request, then, client))
+    def _ask(self, client: Any, request: Any, then: Callable[[Any], None]) -> None:
+        self._pending.append(_Pending(request, then, client, time.monotonic()))
 
     def _ask_again(self) -> None:
         """Send what is due, and hand answers on. A lost answer is asked for again, as in Graph."""
@@ -256,23 +259,23 @@ class Teleoperation:
             if one.future is not None and one.future.done():
                 self._pending.remove(one)
                 one.then(one.future.result())
+            elif one.future is None and now - one.asked > FOUND:
+                self._give_up(one, "is not there")
             elif one.future is None or now - one.sent > ANSWER:
                 self._send_request(one, now)
 
     def _send_request(self, one: _Pending, now: float) -> None:
         if one.tries >= TRIES:
-            self._pending.remove(one)
-            self._tell(False, f"{self._graph.resolve(one.name)} does not answer")
-            return
-        one.tries, one.sent = one.tries + 1, now
-        if one.future is not None:
-            one.client.remove_pending_request(one.future)
-            one.future = None
-        if one.client.service_is_ready():
+            self._give_up(one, "does not answer")
+        elif one.client.service_is_ready():
+            if one.future is not None:
+                one.client.remove_pending_request(one.future)
+            one.tries, one.sent = one.tries + 1, now
             one.future = one.client.call_async(one.request)
-        elif one.tries == 1:
-            one.sent = now - ANSWER + PERIOD  # found in a moment, usually
-            one.future = None
+
+    def _give_up(self, one: _Pending, why: str) -> None:
+        self._pending.remove(one)
+        self._tell(False, f"{self._graph.resolve(one.client.srv_name)} {why}")
 
     # Lock-step
 
@@ -318,7 +321,7 @@ class Teleoperation:
         if self._owner == "teleop" and not waits:
             self._press(Button.HAND_BACK)
         deadline = time.monotonic() + LEAVE
-        while time.monotonic() < deadline and (self._pending or self._speed() > STANDING):
+        while time.monotonic() < deadline and (self._pending or self._is_ours()):
             self._send(still)
             self._ask_again()
             self._finish_step()
@@ -328,7 +331,8 @@ class Teleoperation:
         if self._step is not None:
             self._report(SimStepDone.LEFT)
 
-    def _speed(self) -> float:
-        if self._state is None:
-            return math.inf
-        return float(np.max(np.abs(self._state.reference_velocities)))
+    def _is_ours(self) -> bool:
+        """Whether the arm still moves because of us."""
+        if self._state is None or self._owner != "teleop":
+            return False
+        return bool(np.max(np.abs(self._state.reference_velocities)) > STANDING)

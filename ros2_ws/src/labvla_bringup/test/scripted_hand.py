@@ -8,7 +8,7 @@ from labvla_sim.tasks.episode import sample_episode
 
 BELOW_RIM = 0.028  # m from the rim to the pads
 ABOVE = 0.10  # m
-LIFT = 0.16  # m
+LIFT = 0.18  # m
 SQUEEZE = 0.012  # m
 
 
@@ -28,9 +28,9 @@ def pick(seed, folder, *, record=True):
         {"to": above(ABOVE), "within": 0.01},
         {"to": grasp, "speed": 0.6},
         {"gripper": size.diameter - SQUEEZE},
-        {"wait": 1.0},
-        {"to": above(LIFT), "speed": 0.6, "within": 0.01},
-        {"wait": 1.3},
+        {"wait": 0.6},
+        {"to": above(LIFT), "speed": 0.5, "within": 0.01},
+        {"wait": 0.3},
     ]
     if record:
         steps = [{"button": "start"}, *steps, {"button": "success"}]

@@ -54,7 +54,8 @@ class Moment:
 
     t: float  # s, the cell's clock
     tool: Array | None  # 4 x 4, in the arm's base frame; None before the first state
-    busy: bool  # a request is being answered
+    busy: bool = False  # a request is being answered
+    refused: int = 0  # requests until now
 
 
 class Device(Protocol):

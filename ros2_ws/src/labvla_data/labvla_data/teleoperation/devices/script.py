@@ -42,7 +42,7 @@ class ScriptError(ValueError):
 
 
 class ScriptFailed(RuntimeError):
-    """A goal was not reached."""
+    """A goal was not reached, or a request was refused."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +97,7 @@ class Script:
         self._since: float | None = None  # s, begin of the step
         self._near: float | None = None  # s, since when the goal is near
         self._turn: Array | None = None  # that the tool keeps
+        self._refused = 0  # requests, when the step began
 
     @property
     def name(self) -> str:
@@ -116,7 +117,7 @@ class Script:
             return Reading(pressed=(Button.QUIT,))
         begins = self._since is None
         if self._since is None:
-            self._since = moment.t
+            self._since, self._refused = moment.t, moment.refused
         return self._play(self._steps[self._index], moment, moment.t - self._since, begins)
 
     def _play(self, step: Part, moment: Moment, passed: float, begins: bool) -> Reading:
@@ -132,6 +133,8 @@ class Script:
             case Wait():
                 return self._during(passed < step.seconds, Reading())
             case Press():
+                if moment.refused > self._refused:
+                    raise ScriptFailed(f"step {self._index + 1}: {step.button.value} was refused")
                 answered = passed > BEFORE and not moment.busy
                 pressed = (step.button,) if begins else ()
                 return self._during(not answered, Reading(pressed=pressed))

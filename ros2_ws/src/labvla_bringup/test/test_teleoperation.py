@@ -1,0 +1,203 @@
+"""A hand at the running stack: demonstrations become datasets, a policy is interrupted and goes on.
+
+The hand is a script; everything else is what a person would use. In lock-step, so that a slow
+machine changes nothing.
+"""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from geometry_msgs.msg import TwistStamped
+from listening import MOVING, STANDING, Cell
+from scripted_hand import pick
+
+from labvla_bringup.graph import Graph
+from labvla_data.dataset.reader import open_dataset
+from labvla_data.recording import sidecar
+from labvla_msgs.srv import JudgeScene
+
+VERSIONS = ("v2.1", "v3.0")
+PATIENCE = 120.0  # s
+
+
+@pytest.fixture(scope="module")
+def labvla(bring_up):
+    return bring_up("franka", "--pacing", "lockstep")
+
+
+@pytest.fixture
+def cell(labvla):
+    with Graph() as graph:
+        cell = Cell(graph)
+        cell.until(lambda: bool(cell.states and cell.statuses), PATIENCE)
+        yield cell
+        cell.say("")
+        graph.trigger("labvla/hand_back")
+        cell.until(lambda: cell.speed() < STANDING, PATIENCE)
+
+
+def verdict(cell):
+    return cell.graph.call(JudgeScene, "sim/judge", JudgeScene.Request())
+
+
+def demonstrate(labvla, cell, seed):
+    """Record one episode by hand; return what the command says."""
+    cell.put_up("pick", seed)
+    script, instruction = pick(seed, labvla.folder)
+    code, told = labvla.json(
+        "teleop", "script", str(script), "--instruction", instruction, "--operator", "a script"
+    )
+    assert code == 0, told
+    assert verdict(cell).success, verdict(cell).reason
+    return told
+
+
+def check_datasets(labvla, bags, episodes):
+    """Export to both versions; nothing may be wrong with either."""
+    for version in VERSIONS:
+        dataset = labvla.folder / f"{bags[0].name}-{version}"
+        code, report = labvla.json("export", *map(str, bags), str(dataset), "--version", version)
+        assert (code, report["episodes"], report["refused"]) == (0, episodes, [])
+        for command in ("scan", "validate", "stats"):
+            code, found = labvla.json("data", command, str(dataset))
+            assert code == 0, (version, command, found)
+        scan = labvla.json("data", "scan", str(dataset))[1]
+        assert scan["bad_episodes"] == []
+        (labvla.folder / "scan.json").write_text(json.dumps(scan))
+        code, cleaned = labvla.json(
+            "data", "clean", str(dataset), f"{dataset}-clean",
+            "--report", str(labvla.folder / "scan.json"),
+        )  # fmt: skip
+        assert (code, cleaned["episodes"], cleaned["dropped"]) == (0, episodes, [])
+
+
+def check_demonstrations(labvla, cell, seeds):
+    bags = []
+    for seed in seeds:
+        (episode,) = demonstrate(labvla, cell, seed)["episodes"]
+        assert (episode["outcome"], episode["lost"]) == ("success", 0)
+        bags.append(Path(episode["path"]).parent)
+        described = sidecar.load(bags[-1])
+        assert described.wish.operator == "a script"
+        assert described.ledger["/labvla/action_chunk"]["written"] > 100
+        assert [one.owner for one in described.interventions] == ["teleop"]
+    check_datasets(labvla, bags, len(bags))
+
+
+@pytest.mark.timeout(600)
+def test_demonstrations_become_clean_datasets(labvla, cell):
+    check_demonstrations(labvla, cell, (3, 4))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_twenty_demonstrations_become_clean_datasets(labvla, cell):
+    check_demonstrations(labvla, cell, range(100, 120))
+
+
+def steps(folder, *parts):
+    file = folder / "steps.yaml"
+    file.write_text(yaml.safe_dump({"steps": list(parts)}))
+    return str(file)
+
+
+UP = {"jog": [0, 0, 1, 0, 0, 0], "seconds": 1.0}
+
+
+@pytest.mark.timeout(600)
+def test_a_policy_is_interrupted_and_goes_on_from_where_the_hand_left_the_arm(labvla, cell):
+    cell.put_up("pick", 3)
+    code, begun = labvla.json("record", "start", "--instruction", "Lift the beaker")
+    assert code == 0, begun
+    cell.move()
+    script = steps(labvla.folder, UP, {"wait": 0.4}, {"button": "hand back"})
+    code, told = labvla.json("teleop", "script", script)
+    assert (code, told["take_overs"]) == (0, 1), told
+    cell.until(lambda: verdict(cell).success, PATIENCE)
+    code, finished = labvla.json("record", "finish", "--outcome", "success")
+    assert code == 0, finished
+
+    reasons = [event.reason for event in cell.events if event.source == "teleop"]
+    assert reasons == ["teleop_took_over", "teleop_handed_back"]
+    owners = [status.motion_owner for status in cell.statuses]
+    first = owners.index("teleop")
+    assert "policy" in owners[:first]
+    assert "policy" in owners[first:]
+    assert cell.statuses[-1].instruction == "pick up the beaker"
+
+    bag = Path(finished["path"]).parent
+    (intervention,) = sidecar.load(bag).interventions
+    assert intervention.begin < intervention.end
+    check_flags(labvla, bag, intervention)
+
+
+def check_flags(labvla, bag, intervention):
+    """Every frame of the intervention, and no other, is flagged in both formats."""
+    for version in VERSIONS:
+        dataset = labvla.folder / f"interrupted-{version}"
+        code, report = labvla.json("export", str(bag), str(dataset), "--version", version)
+        assert code == 0, report
+        with open_dataset(dataset) as opened:
+            episode = opened.episode(0)
+            flags = episode.column("intervention").ravel().astype(bool)
+            stamps = episode.column("stamps")[:, 0]
+        inside = (stamps >= intervention.begin) & (stamps < intervention.end)
+        assert 20 < inside.sum() < len(inside) - 20
+        assert np.array_equal(flags, inside)
+        assert report["exported"][0]["interventions"] == inside.sum()
+
+
+def test_a_hand_that_vanishes_leaves_the_arm_standing(labvla, cell):
+    cell.put_up("pick", 3)
+    script = steps(labvla.folder, {**UP, "seconds": 60, "jog": [0, 0.3, 0, 0, 0, 0]})
+    hand = subprocess.Popen(
+        [sys.executable, "-m", "labvla_bringup.cli", "teleop", "script", script],
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        cell.until(lambda: cell.speed() > MOVING / 2, PATIENCE)
+    finally:
+        hand.send_signal(signal.SIGKILL)
+        hand.wait()
+    cell.until(lambda: any(event.reason == "teleop_gone" for event in cell.events), PATIENCE)
+    assert cell.speed() < STANDING
+    assert "jog_silent" in [event.reason for event in cell.events]
+    cell.until(lambda: cell.statuses[-1].motion_owner == "none", PATIENCE)
+
+
+def test_a_bad_jog_moves_nothing_and_is_named(labvla, cell):
+    cell.put_up("pick", 3)
+    publisher = cell.graph.node.create_publisher(TwistStamped, "labvla/jog", 10)
+    cell.until(lambda: publisher.get_subscription_count() > 0, PATIENCE)
+    jog = TwistStamped()
+    jog.header.frame_id, jog.twist.linear.x = "tool", 120.0  # mm/s, where m/s are expected
+    publisher.publish(jog)
+    cell.until(lambda: any(event.reason == "jog_speed" for event in cell.events), PATIENCE)
+    assert cell.statuses[-1].motion_owner != "teleop"
+    assert cell.speed() < STANDING
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "complaint"),
+    [
+        (("keyboard",), 3, "terminal"),
+        (("gamepad", "--input", "/dev/input/event9999"), 3, "No such file"),
+        (("spacemouse", "--input", "/nowhere"), 3, "No such file"),
+        (("script",), 2, "FILE"),
+        (("keyboard", "steps.yaml"), 2, "FILE"),
+        (("script", "nowhere.yaml"), 2, "No such file"),
+        (("keyboard", "--arm", "third"), 2, "--arm: expected one of arm"),
+        (("keyboard", "--linear", "3"), 2, "linear speed"),
+        (("keyboard", "--cell", "nowhere"), 2, "nowhere"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_moves(labvla, words, code, complaint):
+    done = labvla("teleop", *words)
+    assert done.returncode == code
+    assert complaint in done.stderr
