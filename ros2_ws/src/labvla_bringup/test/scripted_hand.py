@@ -28,9 +28,9 @@ def pick(seed, folder, *, record=True):
         {"to": above(ABOVE), "within": 0.01},
         {"to": grasp, "speed": 0.6},
         {"gripper": size.diameter - SQUEEZE},
-        {"wait": 0.6},
+        # Simulated pictures have no noise: a hand that waits for long looks like a frozen camera.
+        {"wait": 0.4},
         {"to": above(LIFT), "speed": 0.5, "within": 0.01},
-        {"wait": 0.3},
     ]
     if record:
         steps = [{"button": "start"}, *steps, {"button": "success"}]

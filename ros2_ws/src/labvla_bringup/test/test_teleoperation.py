@@ -64,12 +64,12 @@ def check_datasets(labvla, bags, episodes):
         dataset = labvla.folder / f"{bags[0].name}-{version}"
         code, report = labvla.json("export", *map(str, bags), str(dataset), "--version", version)
         assert (code, report["episodes"], report["refused"]) == (0, episodes, [])
+        found = {}
         for command in ("scan", "validate", "stats"):
-            code, found = labvla.json("data", command, str(dataset))
-            assert code == 0, (version, command, found)
-        scan = labvla.json("data", "scan", str(dataset))[1]
-        assert scan["bad_episodes"] == []
-        (labvla.folder / "scan.json").write_text(json.dumps(scan))
+            code, found[command] = labvla.json("data", command, str(dataset))
+            assert code == 0, (version, command, found[command])
+        assert found["scan"]["bad_episodes"] == []
+        (labvla.folder / "scan.json").write_text(json.dumps(found["scan"]))
         code, cleaned = labvla.json(
             "data", "clean", str(dataset), f"{dataset}-clean",
             "--report", str(labvla.folder / "scan.json"),
@@ -143,10 +143,9 @@ def check_flags(labvla, bag, intervention):
         dataset = labvla.folder / f"interrupted-{version}"
         code, report = labvla.json("export", str(bag), str(dataset), "--version", version)
         assert code == 0, report
-        with open_dataset(dataset) as opened:
-            episode = opened.episode(0)
-            flags = episode.column("intervention").ravel().astype(bool)
-            stamps = episode.column("stamps")[:, 0]
+        episode = open_dataset(dataset).episode(0)
+        flags = episode.column("intervention").ravel().astype(bool)
+        stamps = episode.column("stamps")[:, 0]
         inside = (stamps >= intervention.begin) & (stamps < intervention.end)
         assert 20 < inside.sum() < len(inside) - 20
         assert np.array_equal(flags, inside)
