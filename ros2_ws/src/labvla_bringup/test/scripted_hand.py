@@ -1,48 +1,52 @@
 """What a person would do at the simulated bench, as scripts for `labvla teleop script`."""
 
 import yaml
+from std_msgs.msg import String
 
-from labvla_policy.runtime.cell import load_cell
-from labvla_sim.scene.glass import size_of
-from labvla_sim.tasks.episode import sample_episode
+from labvla_policy.nodes import qos
+from labvla_sim.scene.hot_plate import BUTTON
+from labvla_sim.truth_text import from_text
 
-BELOW_RIM = 0.028  # m from the rim to the pads
-ABOVE = 0.10  # m
-LIFT = 0.18  # m
-SQUEEZE = 0.012  # m
+TASK = "press"
+TOP = 0.011  # m from the button's frame to its top
+FINGERTIP = 0.010  # m from the tool centre point to the tip
+BEYOND = 0.014  # m past the top: a compliant arm sags against the spring
+ABOVE = 0.07  # m
+SAFE_HEIGHT = 0.25  # m
 
 
-def pick(seed, folder, *, record=True):
-    """Write the script that picks the beaker of a scene up; return its file and the instruction."""
-    cell = load_cell("franka")
-    episode = sample_episode(cell, "pick", seed, "id")
-    beaker = episode.scene.beaker("beaker")
-    size = size_of(beaker)
-    grasp = [beaker.place.x, beaker.place.y, size.height - BELOW_RIM]
+def where_the_button_is(cell, seed):
+    """Look at the bench, as a person would: the button and what is up from it."""
+    heard = []
+    node = cell.graph.node
+    listener = node.create_subscription(
+        String, "sim/truth", lambda message: heard.append(from_text(message.data)), qos.RELIABLE
+    )
+    cell.until(lambda: bool(heard) and (heard[-1].task, heard[-1].seed) == (TASK, seed))
+    node.destroy_subscription(listener)
+    pose = heard[-1].truth.bodies[BUTTON]
+    return pose.position, pose.rotation[:, 2]
 
-    def above(height):
-        return [grasp[0], grasp[1], grasp[2] + height]
 
+def press(cell, seed, file):
+    """Write the script that presses the button of the scene that is up, recorded."""
+    position, normal = where_the_button_is(cell, seed)
+    top = position + normal * (TOP + FINGERTIP)
+
+    def off(distance):
+        return (top + normal * distance).tolist()
+
+    before = off(ABOVE)
+    high = [*before[:2], SAFE_HEIGHT]
     steps = [
-        {"gripper": "open"},
-        {"to": above(ABOVE), "within": 0.01},
-        {"to": grasp, "speed": 0.6},
-        {"gripper": size.diameter - SQUEEZE},
-        # Simulated pictures have no noise: a hand that waits for long looks like a frozen camera.
-        {"wait": 0.4},
-        {"to": above(LIFT), "speed": 0.5, "within": 0.01},
+        {"button": "start"},
+        {"gripper": "closed"},
+        {"to": high, "within": 0.02},
+        {"to": before, "within": 0.01},
+        {"to": off(-BEYOND), "speed": 0.35},
+        {"to": before, "within": 0.01},
+        {"to": high, "within": 0.02},
+        {"button": "success"},
     ]
-    if record:
-        steps = [{"button": "start"}, *steps, {"button": "success"}]
-    file = folder / f"pick_{seed}.yaml"
-    file.write_text(yaml.safe_dump({"steps": plain(steps)}))
-    return file, episode.instruction
-
-
-def plain(value):
-    """Return nested values without NumPy's numbers, which are no YAML."""
-    if isinstance(value, dict):
-        return {key: plain(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [plain(one) for one in value]
-    return value.item() if hasattr(value, "item") else value
+    file.write_text(yaml.safe_dump({"steps": steps}))
+    return file

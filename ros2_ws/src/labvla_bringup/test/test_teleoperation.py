@@ -5,9 +5,12 @@ machine changes nothing.
 """
 
 import json
+import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +18,15 @@ import pytest
 import yaml
 from geometry_msgs.msg import TwistStamped
 from listening import MOVING, STANDING, Cell
-from scripted_hand import pick
+from scripted_hand import TASK, press
 
 from labvla_bringup.graph import Graph
+from labvla_data.bag.decode import decoder
+from labvla_data.bag.reader import BagReader
 from labvla_data.dataset.reader import open_dataset
+from labvla_data.export.commands import stamp_of
 from labvla_data.recording import sidecar
+from labvla_data.teleoperation.devices.event_file import EV_REL, EV_SYN, EVENT
 from labvla_msgs.srv import JudgeScene
 
 VERSIONS = ("v2.1", "v3.0")
@@ -48,11 +55,12 @@ def verdict(cell):
 
 def demonstrate(labvla, cell, seed):
     """Record one episode by hand; return what the command says."""
-    cell.put_up("pick", seed)
-    script, instruction = pick(seed, labvla.folder)
+    cell.put_up(TASK, seed)
+    script = press(cell, seed, labvla.folder / f"press_{seed}.yaml")
     code, told = labvla.json(
-        "teleop", "script", str(script), "--instruction", instruction, "--operator", "a script"
-    )
+        "teleop", "script", str(script),
+        "--instruction", "Press the start button", "--operator", "a script",
+    )  # fmt: skip
     assert code == 0, told
     assert verdict(cell).success, verdict(cell).reason
     return told
@@ -123,18 +131,28 @@ def test_a_policy_is_interrupted_and_goes_on_from_where_the_hand_left_the_arm(la
     code, finished = labvla.json("record", "finish", "--outcome", "success")
     assert code == 0, finished
 
-    reasons = [event.reason for event in cell.events if event.source == "teleop"]
-    assert reasons == ["teleop_took_over", "teleop_handed_back"]
-    owners = [status.motion_owner for status in cell.statuses]
-    first = owners.index("teleop")
-    assert "policy" in owners[:first]
-    assert "policy" in owners[first:]
-    assert cell.statuses[-1].instruction == "pick up the beaker"
-
     bag = Path(finished["path"]).parent
+    events = [event for event in said(bag, "/labvla/events") if event["source"] == "teleop"]
+    assert [event["reason"] for event in events] == ["teleop_took_over", "teleop_handed_back"]
+    assert all("pick up the beaker" in event["detail"] for event in events)
+    chunks = said(bag, "/labvla/action_chunk")
+    movers = [chunk["policy"].partition(":")[0] for chunk in chunks]
+    assert [mover for mover, _ in groupby(movers)] == ["expert", "teleop", "expert"]
+    goes_on = chunks[len(movers) - movers[::-1].index("teleop")]
+    assert stamp_of(goes_on["observation_stamp"]) >= stamp_of(events[1]["stamp"])
+
     (intervention,) = sidecar.load(bag).interventions
     assert intervention.begin < intervention.end
     check_flags(labvla, bag, intervention)
+
+
+def said(bag, topic):
+    """Return what a topic of a bag says."""
+    with BagReader(bag) as reader:
+        return [
+            decoder(message.kind, reader.definition(message.kind))(message.data)
+            for message in reader.messages({topic})
+        ]
 
 
 def check_flags(labvla, bag, intervention):
@@ -168,6 +186,36 @@ def test_a_hand_that_vanishes_leaves_the_arm_standing(labvla, cell):
     assert cell.speed() < STANDING
     assert "jog_silent" in [event.reason for event in cell.events]
     cell.until(lambda: cell.statuses[-1].motion_owner == "none", PATIENCE)
+
+
+def test_a_device_that_is_unplugged_stops_the_arm_and_says_so(labvla, cell):
+    cell.put_up("pick", 3)
+    device = labvla.folder / "event0"
+    os.mkfifo(device)
+    cap = os.open(device, os.O_RDWR | os.O_NONBLOCK)
+    push = EVENT.pack(0, 0, EV_REL, 1, -200) + EVENT.pack(0, 0, EV_SYN, 0, 0)
+
+    def pushed_and_moving():
+        with suppress(BlockingIOError):
+            os.write(cap, push)
+        return cell.speed() > MOVING / 2
+
+    hand = subprocess.Popen(
+        [sys.executable, "-m", "labvla_bringup.cli", "teleop", "spacemouse", "--input", device],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        cell.until(pushed_and_moving, PATIENCE)
+        os.close(cap)
+        _, complaint = hand.communicate(timeout=PATIENCE)
+    finally:
+        hand.kill()
+        hand.wait()
+    assert hand.returncode == 1
+    assert "unplugged: the arm comes to a stop" in complaint
+    cell.until(lambda: cell.speed() < STANDING, PATIENCE)
 
 
 def test_a_bad_jog_moves_nothing_and_is_named(labvla, cell):
