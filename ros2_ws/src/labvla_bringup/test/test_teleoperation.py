@@ -89,11 +89,14 @@ def check_demonstrations(labvla, cell, seeds):
     bags = []
     for seed in seeds:
         (episode,) = demonstrate(labvla, cell, seed)["episodes"]
-        assert (episode["outcome"], episode["lost"]) == ("success", 0)
+        assert episode["outcome"] == "success"
         bags.append(Path(episode["path"]).parent)
         described = sidecar.load(bags[-1])
         assert described.wish.operator == "a script"
         assert described.ledger["/labvla/action_chunk"]["written"] > 100
+        # `lost_source` compares stamps with the machine's clock: in lock-step that says nothing.
+        for topic, entry in described.ledger.items():
+            assert (entry["lost_transport"], entry["lost_writer"]) == (0, 0), topic
         assert [one.owner for one in described.interventions] == ["teleop"]
     check_datasets(labvla, bags, len(bags))
 
@@ -143,7 +146,7 @@ def test_a_policy_is_interrupted_and_goes_on_from_where_the_hand_left_the_arm(la
 
     (intervention,) = sidecar.load(bag).interventions
     assert intervention.begin < intervention.end
-    check_flags(labvla, bag, intervention)
+    check_flags(labvla, bag)
 
 
 def said(bag, topic):
@@ -155,8 +158,11 @@ def said(bag, topic):
         ]
 
 
-def check_flags(labvla, bag, intervention):
+def check_flags(labvla, bag):
     """Every frame of the intervention, and no other, is flagged in both formats."""
+    statuses = said(bag, "/labvla/status")
+    told = np.array([stamp_of(status["stamp"]) for status in statuses])
+    by_hand = np.array([status["motion_owner"] == "teleop" for status in statuses])
     for version in VERSIONS:
         dataset = labvla.folder / f"interrupted-{version}"
         code, report = labvla.json("export", str(bag), str(dataset), "--version", version)
@@ -164,10 +170,11 @@ def check_flags(labvla, bag, intervention):
         episode = open_dataset(dataset).episode(0)
         flags = episode.column("intervention").ravel().astype(bool)
         stamps = episode.column("stamps")[:, 0]
-        inside = (stamps >= intervention.begin) & (stamps < intervention.end)
-        assert 20 < inside.sum() < len(inside) - 20
-        assert np.array_equal(flags, inside)
-        assert report["exported"][0]["interventions"] == inside.sum()
+        expected = by_hand[np.maximum(np.searchsorted(told, stamps, side="right") - 1, 0)]
+        assert np.array_equal(flags, expected)
+        assert 20 < flags.sum() < len(flags) - 20
+        assert np.count_nonzero(np.diff(flags.astype(int))) == 2  # one stretch, in the midst
+        assert report["exported"][0]["interventions"] == flags.sum()
 
 
 def test_a_hand_that_vanishes_leaves_the_arm_standing(labvla, cell):
