@@ -31,8 +31,9 @@ COMMANDS = {
     "data": "scan, clean, stats, validate, preflight: examine datasets before training",
     "infer": "compute one chunk of actions from files",
     "serve": "serve a checkpoint over the OpenPI protocol",
-    "bench": "measure: control, data, delay, model (node is to come)",
+    "bench": "measure: control, data, delay, export, model, node, sim, soak",
     "campaign": "inject faults into a cell and check what was promised",
+    "shot": "take pictures of the simulated cell",
     "demo": "bring a cell up, let it work, check what it did",
 }
 

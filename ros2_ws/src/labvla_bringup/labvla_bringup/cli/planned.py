@@ -13,7 +13,6 @@ PLANNED = {
     "replay": "drive the simulator from a recording and compare",
     "calibrate": "calibrate a camera",
     "generate": "generate demonstrations in simulation",
-    "shot": "take pictures of the simulated cell",
     "train": "train a policy",
     "eval": "judge a policy",
     "monitor": "show the cell in a web browser",
