@@ -1,5 +1,7 @@
 """A jog moves the tool where it points, and nothing that fails on the way keeps it moving."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from jogging_hand import Hand
@@ -140,6 +142,20 @@ def test_a_moving_arm_is_taken_over_without_a_jump():
         hand.servo.tool(hand.robot.positions[-1])[1, 3]
         < hand.servo.tool(hand.robot.positions[begin])[1, 3]
     )
+
+
+def test_who_takes_over_without_moving_stops_the_arm():
+    hand = Hand()
+    hand.run(1.0, 0, 0.1, 0, 0, 0, 0)
+    long = replace(hand.plans[-1], dt=0.2)  # what a policy sent: it would go on for seconds
+    hand.robot.take(replace(long, plan_start=hand.robot.t))
+    lease = hand.arbiter.request(Owner.TELEOP, hand.robot.t)
+    hand.session = Session(hand.cell, Gate(hand.cell), hand.arbiter, lease)
+    hand.jog, hand.plans = None, []
+    hand.run(0.5)
+    assert len(hand.plans) == 1
+    assert hand.robot.speed < STANDING
+    assert not hand.notes
 
 
 def test_it_is_handed_back_when_the_arms_stand():

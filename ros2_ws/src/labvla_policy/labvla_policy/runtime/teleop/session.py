@@ -94,6 +94,7 @@ class Session:
         self._columns = [slice(int(a), int(b)) for a, b in pairwise(ends)]
         self._openings: Mapping[str, float] = {}
         self._until = 0  # ns, how long the wish in the last piece is valid
+        self._in_charge = False  # the arms do what this session has sent, or stand
         self._was_silent = False
         self._scale = 1.0  # of the wish that the gate may have nothing against
         self._direction = np.zeros(6)
@@ -109,6 +110,7 @@ class Session:
         if reference is None or reference.stamp < self._lease.granted:
             return Step()  # what the controller does since the take-over is not known yet
         silent = self._notice_silence(t, heard, command)
+        self._in_charge = self._in_charge or reference.at_rest
         if not self._due(t, command):
             return Step(silent=silent)
         return self._moved(t, reference, command, silent)
@@ -153,9 +155,13 @@ class Session:
         )
 
     def _due(self, t: int, command: Command) -> bool:
-        """Whether a piece is wanted: a wish is valid, or one that was sent is over before time."""
+        """Whether a piece is wanted: a wish is valid, or one that was sent is over before time.
+
+        A take-over without a wish is one, too: what the former owner sent comes to a stop.
+        """
         wished = self._valid_until(command) > t
-        return wished or self._until > t or command.openings != self._openings
+        over = self._until > t or not self._in_charge
+        return wished or over or command.openings != self._openings
 
     def _valid_until(self, command: Command) -> int:
         """Return until when the device's wish moves the arm (ns); 0 where it does not."""
@@ -181,6 +187,7 @@ class Session:
             if verdict.plan is not None and verdict.scale == 1.0:
                 self._motion.sent(piece)
                 self._until, self._openings = until, command.openings
+                self._in_charge = True
                 if scale == 0.0:
                     return Step(plan, refused=why, silent=silent)
                 self._scale = min(1.0, 2 * scale)
