@@ -25,6 +25,7 @@ COMMANDS = {
     "doctor": "check this machine and a cell before anything moves",
     "say": "give the policy an instruction",
     "move": "move to a posture of the cell, checked on the whole way",
+    "teleop": "move the arm by keyboard, gamepad, SpaceMouse or script; take over from a policy",
     "record": "record episodes; repair recordings",
     "export": "turn recordings into a dataset to train on",
     "data": "scan, clean, stats, validate, preflight, view: examine datasets before training",

@@ -10,7 +10,6 @@ from labvla_bringup.cli.errors import EnvironmentLack
 PLANNED = {
     "correct": "correct the running motion in words",
     "protocol": "parse, run or resume a written protocol",
-    "teleop": "move the arm by keyboard, gamepad or SpaceMouse",
     "generate": "generate demonstrations in simulation",
     "train": "train a policy",
     "eval": "judge a policy",
