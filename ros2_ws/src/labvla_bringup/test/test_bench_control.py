@@ -187,12 +187,6 @@ def test_domination_needs_more_than_a_hair():
     assert not dominates({"boundary_jerk_max": 80.0, "lag": -0.030}, ours)
 
 
-@pytest.mark.parametrize("part", ["node"])
-def test_what_is_not_there_yet_says_so(part, capsys):
-    assert cli.main(["bench", part, "anything", "--at", "all"]) == 3
-    assert "not part of this version" in capsys.readouterr().err
-
-
 def test_without_a_part_it_is_wrong_use(capsys):
     with pytest.raises(SystemExit) as end:
         cli.main(["bench"])

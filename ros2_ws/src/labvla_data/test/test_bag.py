@@ -33,7 +33,7 @@ def test_our_reader_finds_them_too(tmp_path):
     with BagReader(tmp_path / "bag") as reader:
         assert [(t.name, t.messages) for t in reader.topics] == [("/states", 200), ("/camera", 20)]
         assert sorted((m.topic, m.log_time, m.data) for m in reader.messages()) == expected(2.0)
-        first = next(reader.messages(["/camera"]))
+        first = next(reader.messages(name for name in ("/camera",)))
         assert (first.kind, first.sequence) == ("sensor_msgs/msg/Image", 0)
         assert first.publish_time == BEGIN - 1000
         late = [m.log_time for m in reader.messages(["/states"], begin=BEGIN + SECOND)]

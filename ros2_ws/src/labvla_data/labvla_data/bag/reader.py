@@ -114,10 +114,11 @@ class BagReader:
         Without `check` the checksums are believed; without `copy` the data of a message is a view
         that keeps its chunk in memory.
         """
+        names = None if topics is None else frozenset(topics)
         wanted = {
             channel.id: (channel.topic, self._summary.schemas[channel.schema_id].name)
             for channel in self._summary.channels.values()
-            if topics is None or channel.topic in topics
+            if names is None or channel.topic in names
         }
         low, high = begin or 0, _LATEST if end is None else end
         try:

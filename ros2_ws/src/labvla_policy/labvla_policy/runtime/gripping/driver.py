@@ -2,7 +2,8 @@
 
 Never waits, and never moves the fingers but for a target that asks for it. A grasp is kept through
 every stop, silence and fault, and released only by a target that is clearly wider than what is
-held. A goal in the other direction pre-empts the one under way; one in the same direction waits.
+held, or fully open. A goal in the other direction pre-empts the one under way; one in the same
+direction waits.
 """
 
 from __future__ import annotations
@@ -158,9 +159,12 @@ class GripperDriver:
     def _needs_motion(self, target: float) -> bool:
         if self._opening is None or self._attempts > 0:
             return True
+        deadband = self._settings.demand.deadband
         if self.grip is Grip.GRASPED:
-            return target > self._opening + self._settings.release
-        return abs(target - self._opening) > self._settings.demand.deadband
+            # Fully open always means to let go: what is nearly as wide as the hand has to come off.
+            widest = self._gripper.stroke - deadband
+            return target > min(self._opening + self._settings.release, widest)
+        return abs(target - self._opening) > deadband
 
     def _goal(self, target: float) -> Goal:
         gripper = self._gripper
