@@ -146,6 +146,7 @@ class Transform:
             package="tf2_ros",
             executable="static_transform_publisher",
             arguments=(*words, "--frame-id", self.parent, "--child-frame-id", self.child),
+            essential=False,  # for people and planners; nothing that moves looks at tf
         )
 
 

@@ -16,10 +16,9 @@ from launch.actions import (
     IncludeLaunchDescription,
     LogInfo,
     OpaqueFunction,
-    RegisterEventHandler,
     SetEnvironmentVariable,
+    TimerAction,
 )
-from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
 from launch.events.process import ProcessExited
 from launch.launch_description_sources import AnyLaunchDescriptionSource
@@ -47,6 +46,7 @@ Given = Mapping[str, str]
 
 MOST_RESTARTS = 3
 RESTART_DELAY = 1.0  # s
+HOPELESS = (2, 3)  # wrong use, and an environment that lacks something: the next try is no other
 INSTRUCTION_PATIENCE = "600"  # s: as long as a large checkpoint may take to load
 
 _PROFILE = "FASTDDS_DEFAULT_PROFILES_FILE"
@@ -86,7 +86,7 @@ def actions(stack: Stack, folder: Path) -> list[Any]:
     )
     return [
         *(_include(include, write) for include in stack.includes),
-        *(action for process in processes for action in _process(process, stack.namespace, write)),
+        *(_process(process, stack.namespace, write) for process in processes),
         *_said(stack),
     ]
 
@@ -131,10 +131,20 @@ def _include(include: Include, write: _Writer) -> GroupAction:
     return GroupAction([described], scoped=True, forwarding=False)
 
 
-def _process(process: Process, namespace: str, write: _Writer) -> tuple[Any, ...]:
-    again = process.restart is Restart.ON_FAILURE
+def _process(process: Process, namespace: str, write: _Writer) -> Node:
+    def run() -> Node:
+        return _node(process, namespace, write, ending)
+
+    ending = _Ending(process, run)
+    return run()
+
+
+def _node(
+    process: Process, namespace: str, write: _Writer, on_exit: Callable[..., list[Any]]
+) -> Node:
     inside = "/".join(part for part in (namespace, process.namespace) if part)
-    node = Node(
+    values = {name: _value(value, write) for name, value in process.parameters.items()}
+    return Node(
         package=process.package,
         executable=process.executable,
         name=process.name if process.renamed else None,
@@ -143,37 +153,36 @@ def _process(process: Process, namespace: str, write: _Writer) -> tuple[Any, ...
         arguments=[write(argument) for argument in process.arguments],
         parameters=[
             *(ParameterFile(write(file)) for file in process.parameter_files),
-            *(
-                [{name: _value(value, write) for name, value in process.parameters.items()}]
-                if process.parameters
-                else []
-            ),
+            *([values] if values else []),
         ],
         remappings=list(process.remappings),
         output="screen",
-        respawn=again,
-        respawn_delay=RESTART_DELAY,
-        respawn_max_retries=MOST_RESTARTS,
+        on_exit=on_exit,
     )
-    return node, RegisterEventHandler(OnProcessExit(target_action=node, on_exit=_Ending(process)))
 
 
 class _Ending:
-    """Decides what the end of a process means, as the supervisor does in bench mode."""
+    """Decides what the end of a process means, as the supervisor does in bench mode.
 
-    def __init__(self, process: Process) -> None:
+    Launch's own respawning knows neither why a process ended nor that one was given up.
+    """
+
+    def __init__(self, process: Process, run: Callable[[], Node]) -> None:
         self._process = process
+        self._run = run
         self._left = MOST_RESTARTS if process.restart is Restart.ON_FAILURE else 0
 
     def __call__(self, event: ProcessExited, context: LaunchContext) -> list[Any]:
         if context.is_shutdown or (self._process.is_task and event.returncode == 0):
             return []
         how = f"{self._process.name} ended with code {event.returncode}"
-        if self._left:
+        if self._left and event.returncode not in HOPELESS:
             self._left -= 1
-            return [LogInfo(msg=f"{how}; starting it again")]
+            again = TimerAction(period=RESTART_DELAY, actions=[self._run()])
+            return [LogInfo(msg=f"{how}; starting it again"), again]
         if self._process.essential:
-            return [EmitEvent(event=Shutdown(reason=f"{how}: nothing goes on without it"))]
+            reason = f"{how}: nothing goes on without it"
+            return [LogInfo(msg=reason), EmitEvent(event=Shutdown(reason=reason))]
         return [LogInfo(msg=f"{how}; the rest goes on without it")]
 
 
