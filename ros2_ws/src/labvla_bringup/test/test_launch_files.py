@@ -27,7 +27,9 @@ def launch(tmp_path):
     running = []
 
     def start(file, *arguments):
-        running.append(Launch(tmp_path, f"{file}.launch.py", *arguments).__enter__())
+        folder = tmp_path / file
+        folder.mkdir()
+        running.append(Launch(folder, f"{file}.launch.py", *arguments).__enter__())
         return running[-1]
 
     yield start
