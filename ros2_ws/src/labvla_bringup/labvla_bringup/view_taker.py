@@ -62,14 +62,12 @@ class ViewTaker:
     def take(self, name: str) -> View:
         """Return a view of now, or raise why there is none."""
         self._graph.spin_for(BEFORE + AFTER)  # what came while nobody looked is forgotten
-        self._picture = None
-        if not self._graph.spin_until(lambda: self._picture is not None, PATIENCE):
+        picture = self._next_picture()
+        if picture is None:
             raise UnusableError(
                 f"no picture came on {self._graph.resolve(self._camera.topic)} within "
                 f"{PATIENCE:g} s: is the camera's driver running?"
             )
-        picture = self._picture
-        assert picture is not None
         stamp = cdr.read_stamp(picture) - round(self._camera.latency * NANOSECONDS)
         self._graph.spin_for(AFTER)
         if not self._samples and self._refused_joints:
@@ -81,6 +79,11 @@ class ViewTaker:
             raise UnusableError(refused.refusal.detail) from None
         positions = dict(zip(self._cell.joints, joints.tolist(), strict=True))
         return View(name, pixels.copy(), positions, stamp)
+
+    def _next_picture(self) -> bytes | None:
+        self._picture = None
+        self._graph.spin_until(lambda: self._picture is not None, PATIENCE)
+        return self._picture
 
     def wait_for_camera_info(self) -> bool:
         """Wait until the driver has told its intrinsics."""

@@ -40,7 +40,8 @@ def moved(context: Context) -> str:
             "not asked for", f"put the board at its place: labvla doctor {cell.name} --cameras"
         )
     record = running(context)
-    told, wrong = [], []
+    told: list[str] = []
+    wrong: list[str] = []
     for camera in calibrated:
         try:
             with Graph(record.namespace) as graph:

@@ -62,7 +62,8 @@ def carrier(cell: Cell, camera: Camera, board_on: str, joints: Mapping[str, floa
 
 def optical_of(pose: Pose) -> Array:
     """Return the optical frame of a camera's body."""
-    return pose.matrix() @ BODY_OF_OPTICAL
+    optical: Array = pose.matrix() @ BODY_OF_OPTICAL
+    return optical
 
 
 def mount_of(optical: Array, old: Mount) -> Mount:

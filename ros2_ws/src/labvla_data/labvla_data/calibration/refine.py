@@ -55,7 +55,7 @@ def refine(sights: Sights, start: Poses, freedom: Freedom, weights: Array | None
     for _ in range(_MOST_ROUNDS):
         jacobian = _differences(errors_at, errors, poses, freedom)
         normal, slope = jacobian.T @ jacobian, jacobian.T @ errors
-        change = np.full(freedom.count, np.inf)
+        change: Array = np.full(freedom.count, np.inf)
         while damping < 1e12:
             damped = normal + damping * np.diag(np.maximum(np.diag(normal), 1e-12))
             change = -np.linalg.solve(damped, slope)

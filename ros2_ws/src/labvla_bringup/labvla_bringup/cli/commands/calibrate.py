@@ -30,7 +30,7 @@ from labvla_data.calibration.drift import drift
 from labvla_data.calibration.errors import CalibrationError, NotAccurateError, OpenCvLackError
 from labvla_data.calibration.frames import board_frame
 from labvla_data.calibration.page import PAPERS, write_page
-from labvla_data.calibration.views import ViewFolder, Views, read_views
+from labvla_data.calibration.views import View, ViewFolder, Views, read_views
 from labvla_msgs.action import MoveTo
 from labvla_policy.runtime.cell import Camera, Cell, Pose
 
@@ -252,7 +252,9 @@ def _calibrate(arguments: argparse.Namespace) -> int:
     edit = edit_of(cell, camera, outcome.mount, outcome.calibration)
     backup = None if arguments.dry_run else edit.write()
     if arguments.json:
-        print_json(_report(outcome, str(edit.path), backup and str(backup), edit.diff))
+        print_json(
+            _report(outcome, str(edit.path), None if backup is None else str(backup), edit.diff)
+        )
         return ExitCode.DONE
     _show(outcome)
     if backup is None:
@@ -268,7 +270,7 @@ def _take(
     """Collect views from the stack that is up; each is saved at once."""
     postures = [] if arguments.visit is None else read_views(arguments.visit).items
     target = ViewFolder(folder, camera.name)
-    taken = []
+    taken: list[View] = []
     with stack_graph() as graph:
         taker = ViewTaker(graph, cell, camera.name)
         if not taker.wait_for_camera_info() and not plan.estimate_intrinsics:
