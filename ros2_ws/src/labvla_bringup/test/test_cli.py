@@ -37,6 +37,11 @@ def test_help(capsys, command):
     assert f"usage: labvla {command}" in output.out
 
 
+def test_export_stores_video_unless_told_otherwise_and_says_why(capsys):
+    output = run(capsys, "export", "--help")[1].out
+    assert "(video); the public training code augments video alone" in " ".join(output.split())
+
+
 @pytest.mark.parametrize("command", sorted(planned.PLANNED))
 def test_what_is_not_there_yet_says_so(capsys, command):
     code, output = run(capsys, command, "anything", "--at", "all")
@@ -62,8 +67,9 @@ def test_wrong_use(capsys, words):
     assert output.err
 
 
-def test_a_window_without_a_display_is_what_the_environment_lacks(labvla):
-    done = labvla("up", "franka", "--window", env={"DISPLAY": "", "WAYLAND_DISPLAY": ""})
+@pytest.mark.parametrize("command", ["up", "demo"])
+def test_a_window_without_a_display_is_what_the_environment_lacks(labvla, command):
+    done = labvla(command, "franka", "--window", env={"DISPLAY": "", "WAYLAND_DISPLAY": ""})
     assert done.returncode == 3
     assert "a window needs a display" in done.stderr
 

@@ -13,31 +13,34 @@ from safetensors.numpy import load_file, save_file
 from labvla_bringup import cli
 
 GOLDEN = Path(__file__).resolve().parents[2] / "labvla_policy" / "test" / "model" / "golden"
-FACTS = json.loads((GOLDEN / "A" / "vectors.json").read_text())["cases"]
-VECTORS = load_file(GOLDEN / "A" / "vectors.safetensors")
+VARIANTS = ("A", "B", "A_ki")
+FACTS = json.loads((GOLDEN / "A" / "vectors.json").read_text())["cases"]  # of all variants alike
+GOLDEN_VECTORS = {name: load_file(GOLDEN / name / "vectors.safetensors") for name in VARIANTS}
+VECTORS = GOLDEN_VECTORS["A"]
 
 
 def png(name):
     return str(GOLDEN / "frames" / f"{name}.png")
 
 
-def state_of(case):
-    return ",".join(repr(float(value)) for value in VECTORS[f"{case}.state_raw"])
+def state_of(case, variant="A"):
+    state = GOLDEN_VECTORS[variant][f"{case}.state_raw"]
+    return ",".join(repr(float(value)) for value in state)
 
 
 @pytest.fixture
 def infer(tmp_path, capsys):
     """Run the command with golden input of a case, some of it replaced; None takes it away."""
 
-    def run(case="c0", images=None, flags=(), **replaced):
+    def run(case="c0", images=None, flags=(), variant="A", **replaced):
         noise = tmp_path / "noise.safetensors"
-        save_file({"noise": VECTORS[f"{case}.noise"]}, noise)
+        save_file({"noise": GOLDEN_VECTORS[variant][f"{case}.noise"]}, noise)
         slots = FACTS[case]["slots"]
         if images is None:
             images = [f"{slot}={png(name)}" for slot, name in enumerate(slots) if name]
         options = {
-            "checkpoint": GOLDEN / "A",
-            "state": state_of(case),
+            "checkpoint": GOLDEN / variant,
+            "state": state_of(case, variant),
             "prompt": FACTS[case]["prompt"],
             "noise": noise,
             "dtype": "float32",
@@ -55,14 +58,16 @@ def infer(tmp_path, capsys):
     return run
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("case", FACTS)
-def test_golden_chunk(infer, tmp_path, case):
-    code, output = infer(case)
+def test_golden_chunk(infer, tmp_path, variant, case):
+    code, output = infer(case, variant=variant)
     assert code == 0, output.err
     made = load_file(tmp_path / "out.safetensors")
     assert made.keys() == {"chunk", "actions"}
     for name, tensor in made.items():
-        np.testing.assert_allclose(tensor, VECTORS[f"{case}.{name}"], rtol=1e-4, atol=1e-5)
+        expected = GOLDEN_VECTORS[variant][f"{case}.{name}"]
+        np.testing.assert_allclose(tensor, expected, rtol=1e-4, atol=1e-5)
         assert tensor.dtype == np.float32
     assert ("are cut off" in output.err) == (case == "c2")
 

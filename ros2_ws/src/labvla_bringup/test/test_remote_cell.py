@@ -72,6 +72,19 @@ def test_a_bad_answer_gets_its_name_and_moves_nothing(cell, server, misbehaviour
     assert cell.statuses[-1].predictions_refused > 0
 
 
+@pytest.mark.long
+def test_the_second_of_two_answers_gets_its_name_and_moves_nothing(cell, server):
+    """The first one is good: of every connection that one is executed, and no more."""
+    connections, chunks = server.connections - 1, len(cell.chunks)  # one is open already
+    server.misbehaviour = "twice"
+    assert cell.say("turn around").accepted
+    cell.until(lambda: told(cell, EXPECTED["twice"]))
+    cell.graph.spin_for(0.3)
+    assert 0 < len(cell.chunks) - chunks <= server.connections - connections
+    server.misbehaviour = "zeros"
+    cell.until(lambda: cell.speed() < STANDING)
+
+
 @pytest.mark.parametrize("misbehaviour", ["zeros", "hang"])
 def test_a_server_that_turns_bad_stops_the_arm_smoothly_until_it_is_good_again(
     cell, server, misbehaviour

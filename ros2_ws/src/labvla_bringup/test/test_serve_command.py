@@ -16,6 +16,7 @@ from serving_support import TOKEN, Client, http_get
 from websockets.exceptions import InvalidStatus
 
 from labvla_bringup import cli
+from labvla_policy.model.inference import load_policy
 from labvla_policy.openpi.names import TOKEN_VARIABLE
 
 GOLDEN = Path(__file__).resolve().parents[2] / "labvla_policy" / "test" / "model" / "golden"
@@ -23,6 +24,8 @@ CHECKPOINT = str(GOLDEN / "A")
 STATE = [0.05, -0.3, 0.1, -2.0, 0.0, 1.9, 0.8, 0.02]
 PROMPT = "Press the button"
 WAIT = 120.0
+STOCK_PYTHON = Path(sys.prefix) / "openpi-client" / "bin" / "python"
+STOCK_SCRIPT = Path(__file__).with_name("stock_replay.py")
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +64,42 @@ def test_rows_are_those_of_infer(served, tmp_path):
         assert client.metadata["contract_hash"] == said["metadata"]["contract_hash"]
         reply = client.ask({**pictures, "state": STATE, "prompt": PROMPT, "seed": 3})
     np.testing.assert_allclose(reply["actions"], expected, rtol=1e-4, atol=1e-5)
+
+
+def known_questions():
+    """Questions whose answers are known from the policy itself, asked without any server."""
+    policy = load_policy(CHECKPOINT)
+    chance = np.random.default_rng(0)
+    pictures = chance.integers(0, 256, (5, 3, 224, 224, 3), dtype=np.uint8)
+    states = STATE + chance.normal(scale=0.05, size=(5, 8))
+    prompts = [f"{PROMPT} number {number}" for number in range(5)]
+    answers = [
+        policy.predict(list(seen), state, prompt, seed=seed).actions
+        for seed, (seen, state, prompt) in enumerate(zip(pictures, states, prompts, strict=True))
+    ]
+    return {
+        "pictures": pictures,
+        "states": states,
+        "prompts": prompts,
+        "seeds": np.arange(5),
+        "actions": answers,
+    }
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(not STOCK_PYTHON.exists(), reason="no stock client here: `make setup-tests`")
+def test_the_stock_client_of_openpi_asks_a_thousand_times(served, tmp_path):
+    np.savez(tmp_path / "questions.npz", **known_questions())
+    words = [served[1]["uri"], "1000", TOKEN, tmp_path / "questions.npz"]
+    done = subprocess.run(
+        [STOCK_PYTHON, "-I", STOCK_SCRIPT, *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    print(done.stdout)
+    report = json.loads(done.stdout)
+    assert (report["version"], report["requests"], report["questions"]) == ("0.1.2", 1000, 5)
+    assert report["wrong"] == 0
 
 
 def test_the_token_of_the_environment_is_asked_for(served):

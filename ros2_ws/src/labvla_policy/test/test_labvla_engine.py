@@ -140,13 +140,20 @@ def test_no_picture_at_all_is_an_error(engine, cell):
 LONG = "pick up the beaker and then put it down again very carefully please, slowly"
 
 
-def test_an_instruction_that_is_too_long_is_refused_unless_told_otherwise(cell, folder, engine):
+def test_an_instruction_that_is_too_long_is_refused_unless_told_otherwise(
+    cell, folder, engine, capsys
+):
     with pytest.raises(Refused) as refused:
         engine.begin(observe(cell, instruction=LONG))
     assert refused.value.refusal.reason == "prompt_too_long"
     assert refused.value.refusal.limit == cell_checkpoint.PROMPT_TOKENS
     cutting = engine_of(cell, folder, cut_prompts="on")
+    capsys.readouterr()
     assert ask(cutting, observe(cell, instruction=LONG)).rows == 50
+    told = capsys.readouterr().err
+    assert told.count("are cut off") == 1
+    assert ask(cutting, observe(cell)).rows == 50
+    assert not capsys.readouterr().err
 
 
 def test_numbers_that_are_none_are_refused(cell, folder, engine):

@@ -1,4 +1,4 @@
-"""How fast the cell runs here: `python -m labvla_sim.benchmark franka --seconds 30`.
+"""How well the cell keeps up with real time here; `labvla bench sim` has it beside other figures.
 
 One thread steps plant and controller at 1 kHz in real time, a second one draws the cameras: the
 arrangement that the running stack has, without ROS.
@@ -6,18 +6,14 @@ arrangement that the running stack has, without ROS.
 
 from __future__ import annotations
 
-import argparse
-import json
 import queue
-import sys
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
-from labvla_policy.runtime.cell import Cell, CellError, load_cell
+from labvla_policy.runtime.cell import Cell
 from labvla_sim.plant.pacing import Pacer
 from labvla_sim.plant.rendering import CellRenderer
 from labvla_sim.plant.servo import JointServo
@@ -102,24 +98,3 @@ def measure(cell: Cell, seconds: float, size: tuple[int, int], seed: int = 0) ->
         tick_us=round(1e3 * used / seconds, 1),
         worst_lag_ms=round(1e3 * pacer.worst_lag, 1),
     )
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure from the command line; prints one JSON object per size."""
-    parser = argparse.ArgumentParser(prog="labvla bench sim", description=__doc__)
-    parser.add_argument("cell", nargs="?", default="franka")
-    parser.add_argument("--seconds", type=float, default=20.0)
-    given = parser.parse_args(arguments)
-    try:
-        cell = load_cell(given.cell)
-    except CellError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    for size in ((224, 224), (640, 480)):
-        sys.stdout.write(json.dumps(asdict(measure(cell, given.seconds, size))) + "\n")
-        sys.stdout.flush()
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

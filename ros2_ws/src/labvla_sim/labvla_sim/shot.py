@@ -1,19 +1,15 @@
-"""Pictures of a cell: `python -m labvla_sim.shot franka --out cell.png --quality beauty`."""
+"""Pictures of a cell; `labvla shot` is the command for it."""
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import mujoco
 import numpy as np
 from PIL import Image, ImageDraw
 
-from labvla_policy.runtime.cell import Cell, CellError, load_cell
-from labvla_sim.arms import SourceUnavailable
+from labvla_policy.runtime.cell import Cell
 from labvla_sim.experts.base import tool_pose
 from labvla_sim.experts.ik import Reach
 from labvla_sim.plant.rendering import CellRenderer
@@ -29,9 +25,6 @@ from labvla_sim.scene.description import (
     SceneDescription,
     Stirrer,
 )
-from labvla_sim.tasks.episode import sample_episode
-from labvla_sim.tasks.registry import TASKS
-from labvla_sim.tasks.variation import VARIATIONS
 from labvla_sim.views import aim_at_cell
 
 if TYPE_CHECKING:
@@ -91,6 +84,11 @@ def take(
     return _draw(cell, sim.snapshot(), camera, quality, size)
 
 
+def views_of(cell: Cell) -> tuple[str, ...]:
+    """Return what may be asked for as a camera."""
+    return OVERVIEW, ALL_CAMERAS, *(camera.name for camera in cell.cameras)
+
+
 def _posed(sim: SimCell) -> Array:
     joints, arm = sim.state().positions, sim.cell.arms[0]
     down, closing = np.array([0.0, 0.0, -1.0]), np.array([-0.72, -0.69, 0.0])
@@ -142,54 +140,3 @@ def _side_by_side(
         sheet.paste(image, (left, 0))
         left += image.width + gap
     return sheet
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Take a picture from the command line."""
-    parser = argparse.ArgumentParser(prog="labvla shot", description="Take a picture of a cell.")
-    parser.add_argument("cell", help="name or file of a cell")
-    parser.add_argument("--out", type=Path, required=True, help="file to write: .png or .jpg")
-    parser.add_argument("--camera", default=OVERVIEW, help="a camera, 'all', or 'overview'")
-    parser.add_argument("--quality", choices=sorted(QUALITIES), default="beauty")
-    parser.add_argument("--size", help="WIDTHxHEIGHT", type=_size)
-    parser.add_argument("--task", choices=sorted(TASKS), help="show an episode of a task")
-    parser.add_argument("--variation", choices=sorted(VARIATIONS), default="id")
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args(arguments)
-    try:
-        cell = load_cell(given.cell)
-        known = [OVERVIEW, ALL_CAMERAS, *(camera.name for camera in cell.cameras)]
-        if given.camera not in known:
-            parser.error(f"--camera: expected one of {', '.join(known)}, got {given.camera!r}")
-        scene, joints = SHOWROOM, None
-        if given.task:
-            episode = sample_episode(cell, given.task, given.seed, given.variation)
-            scene, joints = episode.scene, episode.joints
-        picture = take(
-            cell,
-            camera=given.camera,
-            quality=given.quality,
-            size=given.size,
-            scene=scene,
-            joints=joints,
-        )
-    except (CellError, SourceUnavailable) as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(given.out)
-    return 0
-
-
-def _size(text: str) -> tuple[int, int]:
-    try:
-        width, height = (int(part) for part in text.split("x"))
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"expected WIDTHxHEIGHT such as 640x480, got {text!r}"
-        ) from None
-    return width, height
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -30,7 +30,7 @@ class Fault:
 
     name: str
     cause: Cause
-    named: tuple[str, ...]  # reasons, one of which has to be told; none: nothing may be refused
+    named: tuple[str, ...]  # reasons, one of which has to be told; none: `may` at most
     symptom: str
     meaning: str
     action: str
@@ -39,6 +39,7 @@ class Fault:
     prompt: bool = False  # whether that has to be within the promised standstill of 0.8 s
     grasped: bool = False  # whether it happens to an arm that holds the beaker
     accepted: str = ""  # why nothing can find it: a finding that the house lives with
+    may: tuple[str, ...] = ()  # reasons that may be told where none has to be
 
 
 _CAMERA = "front"
@@ -302,6 +303,8 @@ _OTHERS = (
         "the arm pushes gently and goes on when the way is free",
         "something is in the way of the hand",
         "`labvla stop`, clear the way, `labvla recover`", stands=False,
+        # Who is kept back for long is no longer where the next plan begins.
+        may=("first_row_jump",),
     ),
     Fault(
         "stop_twice", Stopped(("labvla/stop", "labvla_controller/stop", "labvla/stop")),

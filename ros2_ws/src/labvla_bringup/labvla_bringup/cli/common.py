@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from labvla_bringup import registry
-from labvla_bringup.cli.errors import Refusal, UsageError
+from labvla_bringup.cli.errors import EnvironmentLack, Refusal, UsageError
 from labvla_bringup.engines import ENGINES
 from labvla_bringup.graph import Graph, GraphError
 from labvla_policy.runtime.cell import Cell, CellError, load_cell
+from labvla_sim.display import why_no_window
 
 NAMESPACE = "LABVLA_NAMESPACE"  # of a stack that was started by launch
 
@@ -36,6 +37,21 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="something to tell the engine, e.g. uri=ws://127.0.0.1:8000 to remote; repeatable",
     )
+
+
+def add_window(parser: argparse.ArgumentParser) -> None:
+    """Add the choice whether the simulated cell is shown."""
+    show = parser.add_mutually_exclusive_group()
+    show.add_argument("--window", action="store_true", help="show the simulated cell in a window")
+    show.add_argument(
+        "--headless", dest="window", action="store_false", help="without a window (the default)"
+    )
+
+
+def check_window(arguments: argparse.Namespace) -> None:
+    """Raise what the machine lacks for a window that is asked for."""
+    if arguments.window and (missing := why_no_window()):
+        raise EnvironmentLack(missing)
 
 
 def engine_options(arguments: argparse.Namespace) -> dict[str, str]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from dataset_support import SOUND_LENGTHS
+from dataset_support import SOUND_LENGTHS, write
 from spoiling import (
     change_column,
     change_info,
@@ -240,6 +240,16 @@ def test_a_bad_video_that_belongs_to_no_episode(sound, tmp_path):
     report = scan(folder, ["video_decode"], workers=1)
     extra = report["detector_summaries"]["video_decode"]["extra"]
     assert extra == {"unattributed_bad_videos": [str(stray)]}
+
+
+def test_video_folders_without_the_prefix_are_missing_and_not_black(tmp_path):
+    """The public training code finds no video there, and trains on black, masked pictures."""
+    folder = write(tmp_path / "demo", "v2.1", lengths=SOUND_LENGTHS)
+    for videos in folder.glob(f"videos/*/{SIDE}"):
+        videos.rename(videos.with_name("side"))
+    report = scan(folder, ["missing_videos"], workers=1)
+    assert report["bad_episodes"] == list(range(len(SOUND_LENGTHS)))
+    assert reasons(report) == {("missing_videos", "missing_mp4")}
 
 
 def test_several_processes_find_the_same(sound, tmp_path):

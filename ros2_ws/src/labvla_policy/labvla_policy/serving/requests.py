@@ -7,6 +7,7 @@ it is refused, and the refusal says what was expected and what came.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,9 +29,12 @@ from labvla_policy.serving.values import (
     text_of,
 )
 
+_LOG = logging.getLogger(__name__)
+
 MOST_CHARACTERS = 2000  # as `labvla say` allows; tokens are counted where this is passed
 LONGEST_DEADLINE = 3_600_000.0  # ms
 LONGEST_ID = 64  # characters
+_CUTS_REMEMBERED = 100  # instructions, each of which is told once
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,7 @@ class RequestReader:
         self._extensions = metadata.extensions or ()
         self._prompt_tokens = prompt_tokens
         self._settings = settings
+        self._cuts: set[str] = set()
 
     def incoming(self, message: bytes | str) -> Incoming:
         """Return a message's request, or raise RequestRefused."""
@@ -149,14 +154,23 @@ class RequestReader:
                 f"expected at most {MOST_CHARACTERS} characters, got {len(prompt)}",
             )
         tokens = self._prompt_tokens(prompt)
-        if self._most_tokens is None or self._settings.truncate_prompts:
+        if self._most_tokens is None or tokens <= self._most_tokens:
             return
-        if tokens > self._most_tokens:
+        if not self._settings.truncate_prompts:
             raise RequestRefused(
                 "prompt_too_long",
                 f"the policy reads {self._most_tokens} tokens, the instruction has {tokens}: what "
                 "comes after would be ignored. Give one step at a time",
             )
+        self._tell_cut(prompt, tokens - self._most_tokens)
+
+    def _tell_cut(self, prompt: str, dropped: int) -> None:
+        if prompt in self._cuts:
+            return
+        if len(self._cuts) >= _CUTS_REMEMBERED:
+            self._cuts.clear()
+        self._cuts.add(prompt)
+        _LOG.warning("the last %d tokens of %s are cut off", dropped, shortened(prompt))
 
     def _prefix(self, found: Mapping[str, Any]) -> CommittedRows | None:
         value = found.get(names.PREFIX)

@@ -201,7 +201,7 @@ def test_another_position_table_is_refused(tmp_path):
     assert_refused(folder, "another architecture")
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_weights_that_are_no_numbers_are_refused(tmp_path, value):
     def change(weights):
         weights[PROJECTION][3, 4] = value

@@ -106,6 +106,8 @@ def test_token_loss(attention, name):
     expected = facts("A_ki")["training"][name]
     assert losses.tokens.item() == pytest.approx(expected["fast_ce"], rel=1e-4, abs=1e-5)
     assert losses.total.item() == pytest.approx(expected["total"], rel=1e-4, abs=1e-5)
+    if name == "losses":
+        assert_golden(losses.tokens.reshape(1), tensors("A_ki")["train.fast_ce"])
 
 
 @pytest.mark.parametrize(

@@ -221,6 +221,12 @@ def test_bfloat16(variant):
         difference = (chunk - vectors[f"{case}.bf16.chunk"]).abs()
         assert difference.mean() < BF16_MEAN
         assert difference.max() < BF16_MAX
+    sequence = policy.embed(golden_inputs(policy, variant, "c0"))
+    seen = seen_by_all(vectors, "c0")
+    hidden = policy.vlm(sequence)[0][:, -len(seen) :]
+    difference = (hidden - vectors["c0.bf16.lm_out"])[0, seen].abs()
+    assert difference.mean() < BF16_MEAN
+    assert difference.max() < BF16_MAX
 
 
 def test_several_samples_of_one_observation(policy, variant):

@@ -24,9 +24,14 @@ from labvla_policy.model.pipeline.vectors import make_plan
 EVERY = 7  # of the patches, rows and columns that are kept of the golden pixels
 
 
+@pytest.fixture(scope="module", params=VARIANTS)
+def variant(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def vectors():
-    folder = find_checkpoint(GOLDEN / "A")
+def vectors(variant):
+    folder = find_checkpoint(GOLDEN / variant)
     return make_plan(describe(folder).config, read_schema(folder), read_stats(folder))
 
 
@@ -57,12 +62,12 @@ def test_overshoot_of_the_enlarging_filter_is_kept():
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_prompt(case):
-    tokenizer = read_tokenizer(find_checkpoint(GOLDEN / "A"), 48)
-    about = facts("A")["cases"][case]
+def test_prompt(variant, case):
+    tokenizer = read_tokenizer(find_checkpoint(GOLDEN / variant), 48)
+    about = facts(variant)["cases"][case]
     words = tokenizer(about["prompt"])
-    expected = tensors("A")[f"{case}.input_ids"][0, PREFIX_IMAGES:].tolist()
-    mask = tensors("A")[f"{case}.attention_mask"][0, PREFIX_IMAGES:].bool().tolist()
+    expected = tensors(variant)[f"{case}.input_ids"][0, PREFIX_IMAGES:].tolist()
+    mask = tensors(variant)[f"{case}.attention_mask"][0, PREFIX_IMAGES:].bool().tolist()
     assert list(words.ids) == expected
     assert list(words.mask) == mask
     assert words.count == about["valid_text_tokens"]
@@ -71,22 +76,22 @@ def test_prompt(case):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_state(vectors, case):
-    state = vectors.canonical_state(tensors("A")[f"{case}.state_raw"].numpy())
+def test_state(vectors, variant, case):
+    state = vectors.canonical_state(tensors(variant)[f"{case}.state_raw"].numpy())
     normalised = torch.from_numpy(vectors.network_state(state))
-    assert_golden(normalised, tensors("A")[f"{case}.state_norm"][0])
+    assert_golden(normalised, tensors(variant)[f"{case}.state_norm"][0])
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_actions(vectors, case):
-    golden = tensors("A")
+def test_actions(vectors, variant, case):
+    golden = tensors(variant)
     chunk, state = golden[f"{case}.chunk"][0].numpy(), golden[f"{case}.state_raw"].numpy()
     assert_golden(torch.from_numpy(vectors.denormalised(chunk)), golden[f"{case}.actions_denorm"])
     assert_golden(torch.from_numpy(vectors.restored(chunk, state)), golden[f"{case}.actions"])
 
 
-def test_training_rows_are_what_restoring_undoes(vectors):
-    golden = tensors("A")
+def test_training_rows_are_what_restoring_undoes(vectors, variant):
+    golden = tensors(variant)
     actions, state = golden["c0.actions"].numpy(), golden["c0.state_raw"].numpy()
     rows = vectors.network_actions(actions, state)
     assert rows.shape == (10, 32)
@@ -95,7 +100,6 @@ def test_training_rows_are_what_restoring_undoes(vectors):
     np.testing.assert_allclose(rows[:, :8], golden["c0.chunk"][0, :, :8], rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
 def test_from_frames_to_actions(variant):
     policy, golden = load_policy(GOLDEN / variant), tensors(variant)
     for case, about in facts(variant)["cases"].items():

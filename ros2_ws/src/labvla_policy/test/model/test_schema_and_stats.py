@@ -85,6 +85,13 @@ def test_nothing_is_clipped():
     chunk = chunk_of(1)
     chunk[0, 7] = 3.0
     assert a_plan().restored(chunk, STATE)[0, 7] == pytest.approx(0.08, rel=1e-3)
+    far = np.full((1, 32), 1000, np.float32)
+    scaling = a_plan().action_scaling
+    rows = far[:, :8] * scaling.spread + scaling.centre
+    np.testing.assert_allclose(a_plan().denormalised(far), rows, rtol=1e-6)
+    assert rows[0, 0] > 10  # rad
+    back = a_plan().network_rows(rows)
+    np.testing.assert_allclose(back, far[:, :8], rtol=1e-3)
 
 
 # Raw layouts of robots with more columns than the policy

@@ -141,8 +141,13 @@ def test_missing_cameras_are_masked_only_where_somebody_said_so():
     assert refusal(lambda: read(none, mask_missing_cameras=True))[0] == "camera_missing"
 
 
-def test_long_prompts_pass_where_somebody_said_so():
-    assert read(request(prompt="word " * 49), truncate_prompts=True).prompt == "word " * 49
+def test_long_prompts_pass_where_somebody_said_so_and_each_is_told_once(caplog):
+    lenient = reader(truncate_prompts=True)
+    for prompt in ("word " * 49, "word " * 49, "word " * 48, "other " * 51):
+        assert lenient.read(opened(encode(request(prompt=prompt)))).prompt == prompt
+    told = [record.getMessage() for record in caplog.records]
+    assert [text.split(" tokens")[0] for text in told] == ["the last 1", "the last 3"]
+    assert all(text.endswith("are cut off") for text in told)
 
 
 @pytest.mark.parametrize(

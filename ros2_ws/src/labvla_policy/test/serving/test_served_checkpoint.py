@@ -17,6 +17,7 @@ from labvla_policy.openpi.metadata import Metadata
 from labvla_policy.runtime.cell import load_cell
 from labvla_policy.runtime.refusal import Refused
 from labvla_policy.serving.checkpoint import CheckpointPolicy, CheckpointSettings
+from labvla_policy.serving.requests import ReaderSettings
 
 GOLDEN = Path(__file__).parents[1] / "model" / "golden"
 STATE = np.array([0.05, -0.3, 0.1, -2.0, 0.0, 1.9, 0.8, 0.02])
@@ -128,6 +129,16 @@ def test_the_committed_prefix_is_continued_about_the_new_state(client):
 def test_what_the_policy_cannot_read_is_refused(client, prompt, reason):
     assert client.ask(request(prompt=prompt))["error"] == reason
     assert "actions" in client.ask(request())
+
+
+def test_a_long_prompt_is_cut_as_infer_cuts_it_where_somebody_said_so(policy, reference):
+    long, images = "stir " * 60, [*map(frame, "abc")]
+    reader = ReaderSettings(truncate_prompts=True)
+    with serving(policy, reader=reader) as (_, uri), Client(uri) as lenient:
+        rows = lenient.ask(request(prompt=long))["actions"]
+    expected = reference.predict(images, STATE, long, seed=3)
+    assert expected.words.dropped
+    assert_same(rows, expected.actions)
 
 
 def test_answers_are_cut_to_the_rows_that_were_asked_for(settings, reference):

@@ -29,8 +29,12 @@ def ask_in_thread(uri, results, name, source=None, **changes):
 
 def test_one_inference_at_a_time():
     with serving() as (policy, uri):
+        policy.gate.clear()
         results = []
         threads = [ask_in_thread(uri, results, n, scene=n) for n in range(6)]
+        until(lambda: policy.asked)
+        time.sleep(0.3)  # for the others to come, and to wait
+        policy.gate.set()
         for thread in threads:
             thread.join()
         assert policy.most_at_once == 1

@@ -24,6 +24,7 @@ from labvla_policy.nodes.stamps import NANOSECONDS, to_stamp
 from labvla_policy.runtime.cell import CellError, load_cell
 from labvla_sim.nodes.cameras import CameraThread
 from labvla_sim.nodes.controller_face import ControllerFace
+from labvla_sim.nodes.heap import give_large_blocks_back
 from labvla_sim.nodes.invariants_face import InvariantsFace
 from labvla_sim.nodes.lockstep_face import LockStepFace
 from labvla_sim.nodes.sim_parameters import CELL, PACING, SEED, SPEED, TASK
@@ -305,6 +306,7 @@ def _nobody(_session: int, _sequence: int) -> None:
 
 def main() -> int:
     """Run the node until it is interrupted."""
+    give_large_blocks_back()
     run.start()
     try:
         node = SimNode()

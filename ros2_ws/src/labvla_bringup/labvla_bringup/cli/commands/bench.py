@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from labvla_bringup import registry
 from labvla_bringup.cli.common import add_json
-from labvla_bringup.cli.errors import EnvironmentLack, ExitCode, UsageError
+from labvla_bringup.cli.errors import EnvironmentLack, ExitCode, Refusal, UsageError
 from labvla_bringup.console import print_json, print_table
 from labvla_policy.model.errors import ConfigError, Unavailable
 
 # They live beside ros2_ws: a robot needs no benchmarks, so they are not installed.
 _PACKAGE = "benchmarks"
+MOST_MINUTES = 24 * 60
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,25 @@ def _data(arguments: argparse.Namespace, benchmark: Any) -> dict[str, Any]:
     return result
 
 
+def _add_soak(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--minutes", type=_minutes, default=10.0, help="of work (default: %(default)g)"
+    )
+    parser.add_argument("--no-recording", action="store_true", help="work without the recorder")
+
+
+def _soak(arguments: argparse.Namespace, benchmark: Any) -> dict[str, Any]:
+    if registry.current() is not None:
+        raise Refusal("a stack is up already; first: labvla down")
+    try:
+        result: dict[str, Any] = benchmark.run(
+            arguments.out, arguments.minutes, not arguments.no_recording, arguments.quick, _tell
+        )
+    except RuntimeError as error:  # of the graph, or that something of it has failed
+        raise Refusal(f"{error}; its logs: {arguments.out}/soak-*") from error
+    return result
+
+
 def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--size",
@@ -159,6 +180,13 @@ def _model(arguments: argparse.Namespace, benchmark: Any) -> dict[str, Any]:
         arguments.out, tuple(arguments.size or ()), device, arguments.dtype, calls, _tell
     )
     return result
+
+
+def _minutes(text: str) -> float:
+    number = float(text)
+    if not 0.0 < number <= MOST_MINUTES:
+        raise argparse.ArgumentTypeError(f"expected above 0, at most {MOST_MINUTES}, got {text}")
+    return number
 
 
 def _count(text: str) -> int:
@@ -188,6 +216,16 @@ _PARTS = {
         "overhead between camera, engine and controller, beside a node as usually written",
         _nothing,
         _plain,
+    ),
+    "sim": _Part(
+        "the simulated cell: steps, pictures, messages, episodes, beside a loop as usually written",
+        _nothing,
+        _plain,
+    ),
+    "soak": _Part(
+        "the whole stack at work for minutes: pace, cameras, memory, every message accounted for",
+        _add_soak,
+        _soak,
     ),
     "model": _Part(
         "the policy network: stages, latency, memory, several robots, and what it could take",

@@ -27,7 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--version", choices=VERSIONS, default="v3.0", help="of LeRobot's format (%(default)s)"
     )
-    parser.add_argument("--images", choices=("video", "png"), default="video", help="(%(default)s)")
+    parser.add_argument(
+        "--images",
+        choices=("video", "png"),
+        default="video",
+        help="(%(default)s); the public training code augments video alone, never PNG",
+    )
     parser.add_argument(
         "--crf",
         type=int,

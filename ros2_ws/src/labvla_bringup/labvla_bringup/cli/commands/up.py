@@ -7,13 +7,18 @@ from pathlib import Path
 from typing import get_args
 
 from labvla_bringup.bench_cell import write_bench_cell
-from labvla_bringup.cli.common import add_engine, cell_from, engine_options
-from labvla_bringup.cli.errors import EnvironmentLack, Refusal, UsageError
+from labvla_bringup.cli.common import (
+    add_engine,
+    add_window,
+    cell_from,
+    check_window,
+    engine_options,
+)
+from labvla_bringup.cli.errors import Refusal, UsageError
 from labvla_bringup.console import LogPrinter
 from labvla_bringup.stack import Pacing, Simulation, StackError, describe
 from labvla_bringup.supervisor import Supervisor, SupervisorError, new_log_dir
 from labvla_policy.runtime.scheduling.scheduler import Mode
-from labvla_sim.display import why_no_window
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,11 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder for episodes (default: $LABVLA_RECORDINGS, or else out/recordings)",
     )
-    show = parser.add_mutually_exclusive_group()
-    show.add_argument("--window", action="store_true", help="show the simulated cell in a window")
-    show.add_argument(
-        "--headless", dest="window", action="store_false", help="without a window (the default)"
-    )
+    add_window(parser)
     parser.add_argument(
         "--pacing",
         choices=get_args(Pacing),
@@ -62,8 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     cell = cell_from(arguments.cell)
     if not 0.0 <= arguments.speed <= 100.0:
         raise UsageError(f"--speed: expected 0 to 100, got {arguments.speed:g}")
-    if arguments.window and (missing := why_no_window()):
-        raise EnvironmentLack(missing)
+    check_window(arguments)
     log_dir = new_log_dir(arguments.logs)
     try:
         cell = write_bench_cell(cell, log_dir)

@@ -50,7 +50,8 @@ class LabvlaEngine:
 
     def begin(self, observation: Observation) -> None:
         """Refuse an instruction that the policy cannot read; begin the noise anew."""
-        self._check_prompt(observation.instruction)
+        if warning := self._check_prompt(observation.instruction):
+            _say(warning)
         if self._options.seed is not None:
             self._live.seed(self._options.seed)
 
@@ -81,7 +82,8 @@ class LabvlaEngine:
         rows = rows_of_prefix(prefix, question.observation, self._cell, self._space)
         return Committed(rows, min(prefix.frozen, len(rows)))
 
-    def _check_prompt(self, prompt: str) -> None:
+    def _check_prompt(self, prompt: str) -> str | None:
+        """Refuse what the policy cannot read; return a warning about what it will not."""
         try:
             words = self._live.loaded.tokenizer(prompt)
         except InputError as error:
@@ -96,6 +98,7 @@ class LabvlaEngine:
                     limit=words.count,
                 )
             )
+        return words.warning
 
     def _tell(self, loaded: LoadedPolicy, seconds: float) -> None:
         way = "CUDA graphs" if self._live.graphs else "step by step"
@@ -105,7 +108,11 @@ class LabvlaEngine:
             f"warm after {seconds:.1f} s",
         )
         for note in notes:
-            sys.stderr.write(f"labvla: {note}\n")
+            _say(note)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"labvla: {text}\n")
 
 
 def _load(options: LabvlaOptions) -> LoadedPolicy:
