@@ -58,7 +58,7 @@ def refine(sights: Sights, start: Poses, freedom: Freedom, weights: Array | None
         change: Array = np.full(freedom.count, np.inf)
         while damping < 1e12:
             damped = normal + damping * np.diag(np.maximum(np.diag(normal), 1e-12))
-            change = -np.linalg.solve(damped, slope)
+            change = -np.linalg.solve(damped, slope).astype(np.float64, copy=False)
             trial = freedom.moved(poses, change)
             there = errors_at(trial)
             if there is not None and there @ there <= errors @ errors:
