@@ -1,5 +1,7 @@
 """Two UR5e (cell dual_arm) or two Frankas (cell dual_franka) under one controller manager."""
 
+from functools import partial
+
 from labvla_bringup.launching.actions import launch_description
 from labvla_bringup.launching.choices import calibration, robot, robot_stack
 from launch import LaunchDescription
@@ -11,4 +13,4 @@ def generate_launch_description() -> LaunchDescription:
     """Return what `ros2 launch` runs."""
     calibrations = (calibration(arm, word) for arm, word in ARMS.items())
     choices = (*robot("dual_arm", ARMS), *calibrations)
-    return launch_description(choices, lambda given: robot_stack(given, ARMS))
+    return launch_description(choices, partial(robot_stack, arms=ARMS))

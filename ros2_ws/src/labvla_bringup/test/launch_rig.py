@@ -130,15 +130,25 @@ class Launch:
         """Wait for the end; return the exit code."""
         return self._process.wait(PATIENCE)
 
-    def left_over(self) -> list[str]:
-        """Return the commands of this session that still run."""
+    def running(self) -> dict[int, str]:
+        """Return the commands of this session that run, by their process ids."""
         found = subprocess.run(
-            ["ps", "-o", "args=", "--sid", str(self._process.pid)],
+            ["ps", "-ww", "-o", "pid=,args=", "--sid", str(self._process.pid)],
             check=False,
             capture_output=True,
             text=True,
         )
-        return [line for line in found.stdout.splitlines() if line.strip()]
+        pairs = [line.split(maxsplit=1) for line in found.stdout.splitlines()]
+        return {int(pid): command for pid, command in pairs}
+
+    def kill(self, executable: str) -> None:
+        """Kill a process as the kernel does when memory is short."""
+        (pid,) = [pid for pid, words in self.running().items() if f"/{executable} " in words]
+        os.kill(pid, signal.SIGKILL)
+
+    def wait_for_word(self, text: str) -> None:
+        """Wait until the log has a text."""
+        self.wait_for(repr(text), lambda: text in self.log.read_text())
 
 
 def run(file: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -27,12 +27,12 @@ POLICY = {
 }
 
 
-def asked(arms=ONE, default="franka", more=(), **given):
+def asked(arms=ONE, default="franka", more=(), folder=None, **given):
     """Describe what `ros2 launch` would run with these arguments and the defaults of the others."""
     choices = (*robot(default, arms), *more)
     known = {choice.name: choice.default for choice in choices}
     assert set(given) <= set(known)
-    return robot_stack({**known, **given}, arms)
+    return robot_stack({**known, **given}, folder, arms)
 
 
 def names(stack):
@@ -52,9 +52,11 @@ def test_every_choice_has_an_explanation_and_a_default_that_it_allows():
         assert not choice.choices or choice.default in choice.choices
 
 
-def test_sim_runs_the_simulated_cell_and_asks_for_no_robot():
-    stack = asked(sim="true", policy="expert", record="false")
+def test_sim_runs_the_cell_as_bench_mode_does_and_asks_for_no_robot(tmp_path):
+    stack = asked(folder=tmp_path, sim="true", policy="expert", record="false")
     assert stack.robot == "sim"
+    files = {process.parameters["cell"] for process in stack.processes}
+    assert files == {str(tmp_path / "franka.yaml")}
     assert names(stack) == {"sim", "policy"}
 
 
@@ -76,7 +78,7 @@ def test_each_arm_has_its_own_address_and_calibration():
 
 def test_the_policy_is_told_what_was_said_on_the_command_line():
     given = {**POLICY, "policy": "remote", "engine_options": "uri=ws://gpu:8000 prompt='the task'"}
-    (policy,) = policy_stack({**given, "instruction": "press the button"}).processes
+    (policy,) = policy_stack({**given, "instruction": "press the button"}, None).processes
     assert '"uri": "ws://gpu:8000"' in policy.parameters["engine_options"]
     assert '"prompt": "the task"' in policy.parameters["engine_options"]
 
@@ -84,18 +86,20 @@ def test_the_policy_is_told_what_was_said_on_the_command_line():
 def test_a_relative_checkpoint_is_found_from_the_engines_process_too(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "weights").mkdir()
-    (policy,) = policy_stack({**POLICY, "policy": "labvla", "checkpoint": "weights"}).processes
+    (policy,) = policy_stack(
+        {**POLICY, "policy": "labvla", "checkpoint": "weights"}, None
+    ).processes
     assert str(tmp_path / "weights") in policy.parameters["engine_options"]
 
 
 def test_an_instruction_is_kept_for_whoever_says_it_once():
-    assert policy_stack({**POLICY, "instruction": "press the button"}).instruction
+    assert policy_stack({**POLICY, "instruction": "press the button"}, None).instruction
 
 
 def test_recorder_and_views_stand_alone():
     place = {"cell": "ur5e", "namespace": "/lab1"}
-    assert names(recorder_stack({**place, "recordings": ""})) == {"recorder"}
-    views = views_stack({**place, "rviz": "true", "foxglove": "true"})
+    assert names(recorder_stack({**place, "recordings": ""}, None)) == {"recorder"}
+    views = views_stack({**place, "rviz": "true", "foxglove": "true"}, None)
     assert names(views) == {"rviz", "foxglove_bridge"}
     assert not any(process.essential for process in views.processes)
 

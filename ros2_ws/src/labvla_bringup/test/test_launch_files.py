@@ -58,10 +58,11 @@ def test_a_fake_franka_comes_up_and_ctrl_c_leaves_nothing(launch):
     assert told["joints"] == list(load_cell("franka").joints)
     hand = {"/franka_gripper", "/joint_state_publisher"}
     stack.wait_for_nodes(*DRIVER, *CAMERAS, *hand, "/bench_publisher", "/recorder")
+    assert len(stack.running()) > 8
 
     stack.interrupt()
     stack.end()
-    assert stack.left_over() == []
+    assert stack.running() == {}
     log = stack.log.read_text().splitlines()
     assert not [line for line in log if line.startswith("[recorder") and "Traceback" in line]
 
@@ -123,6 +124,25 @@ def test_the_policy_alone_runs_on_the_other_computer(launch):
 def test_the_recorder_and_the_views_run_alone(launch):
     launch("record", "cell:=ur5e").wait_for_nodes("/recorder")
     launch("monitor", "cell:=ur5e").wait_for_nodes("/rviz")
+
+
+def test_a_process_that_is_killed_comes_again(launch):
+    stack = launch("record", "cell:=ur5e")
+    stack.wait_for_nodes("/recorder")
+    stack.kill("recorder_node")
+    stack.wait_for_word("recorder ended with code -9; starting it again")
+    stack.wait_for(
+        "recorder", lambda: any("/recorder_node " in w for w in stack.running().values())
+    )
+
+
+def test_without_its_controller_manager_nothing_goes_on(launch):
+    stack = launch("dual_arm", FAKE, "record:=false")
+    stack.books("labvla_controller")
+    stack.kill("ros2_control_node")
+    stack.end()
+    assert "ros2_control_node ended with code -9: nothing goes on" in stack.log.read_text()
+    assert stack.running() == {}
 
 
 @pytest.mark.parametrize(

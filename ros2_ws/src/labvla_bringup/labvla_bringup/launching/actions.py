@@ -53,13 +53,15 @@ _PROFILE = "FASTDDS_DEFAULT_PROFILES_FILE"
 
 
 def launch_description(
-    choices: Sequence[Choice], stack_of: Callable[[Given], Stack]
+    choices: Sequence[Choice], stack_of: Callable[[Given, Path], Stack]
 ) -> LaunchDescription:
     """Return a launch file's content: its arguments, and what they ask for."""
 
     def bring_up(context: LaunchContext) -> list[Any]:
         given = {choice.name: context.launch_configurations[choice.name] for choice in choices}
-        return actions(stack_of(given), Path(launch_config.log_dir))
+        folder = Path(launch_config.log_dir) / "files"  # with the logs, to be looked at later
+        folder.mkdir(parents=True)
+        return actions(stack_of(given, folder), folder)
 
     return LaunchDescription(
         [
@@ -92,15 +94,14 @@ def actions(stack: Stack, folder: Path) -> list[Any]:
 
 
 class _Writer:
-    """Puts described files where processes can read them: with the logs, to be looked at later."""
+    """Puts described files where processes can read them."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder / "files"
+        self._folder = folder
 
     def __call__(self, argument: Argument) -> str:
         if not isinstance(argument, File):
             return argument
-        self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / argument.name
         path.write_text(argument.text)
         return str(path)

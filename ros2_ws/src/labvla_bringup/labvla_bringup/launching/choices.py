@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+from labvla_bringup.bench_cell import write_bench_cell
 from labvla_bringup.controllers import KINDS
 from labvla_bringup.description import Stack
 from labvla_bringup.engines import ENGINES
@@ -103,10 +104,19 @@ TOOL_PORT = Choice(
 )
 
 
-def robot_stack(given: Mapping[str, str], arms: Mapping[str, str]) -> Stack:
-    """Describe what a robot's launch file was asked for."""
+def robot_stack(given: Mapping[str, str], folder: Path, arms: Mapping[str, str]) -> Stack:
+    """Describe what a robot's launch file was asked for.
+
+    Args:
+        given: the value of every argument.
+        folder: for the cell as it is simulated.
+        arms: the beginning of an arm's own arguments, by the arm's name.
+    """
     found = load_cell(given["cell"])
     _check_arms(found, arms)
+    simulated = given["sim"] == "true"
+    if simulated:
+        found = write_bench_cell(found, folder)
     hardware = Hardware(
         addresses=_by_arm(given, arms, "ip"),
         fake=given["use_fake_hardware"] == "true",
@@ -116,7 +126,7 @@ def robot_stack(given: Mapping[str, str], arms: Mapping[str, str]) -> Stack:
     )
     return describe(
         found,
-        robot="sim" if given["sim"] == "true" else "hardware",
+        robot="sim" if simulated else "hardware",
         engine=given["policy"],
         namespace=given["namespace"],
         record=given["record"] == "true",
@@ -127,7 +137,7 @@ def robot_stack(given: Mapping[str, str], arms: Mapping[str, str]) -> Stack:
     )
 
 
-def policy_stack(given: Mapping[str, str]) -> Stack:
+def policy_stack(given: Mapping[str, str], _folder: Path) -> Stack:
     """Describe the policy alone: the robot is on another computer."""
     return describe(
         load_cell(given["cell"]),
@@ -140,7 +150,7 @@ def policy_stack(given: Mapping[str, str]) -> Stack:
     )
 
 
-def recorder_stack(given: Mapping[str, str]) -> Stack:
+def recorder_stack(given: Mapping[str, str], _folder: Path) -> Stack:
     """Describe the recorder alone."""
     return describe(
         load_cell(given["cell"]),
@@ -152,7 +162,7 @@ def recorder_stack(given: Mapping[str, str]) -> Stack:
     )
 
 
-def views_stack(given: Mapping[str, str]) -> Stack:
+def views_stack(given: Mapping[str, str], _folder: Path) -> Stack:
     """Describe what people look at, alone."""
     return describe(
         load_cell(given["cell"]),
