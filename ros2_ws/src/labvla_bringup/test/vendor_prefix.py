@@ -22,6 +22,7 @@ _EXECUTABLES = {
         "controller_stopper_node": "silent_node",
     },
     "rviz2": {"rviz2": "silent_node"},
+    "ur_client_library": {},  # read from, but nothing of it runs
 }
 
 
