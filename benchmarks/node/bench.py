@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
 from typing import Literal
 
@@ -99,6 +100,7 @@ class Bench:
             if kind == "labvla":
                 self._wait(graph, Ready(publishers=(CHUNKS,)))
                 self._say(graph)
+                self._hear(graph)
             else:
                 self._wait(graph, Ready(publishers=(TRAJECTORY,)))
             graph.spin_for(WARM_UP)
@@ -141,6 +143,20 @@ class Bench:
             if time.monotonic() > deadline:
                 raise RuntimeError("the policy node takes no instruction")
             graph.spin_for(0.2)
+
+    def _hear(self, graph: Graph) -> None:
+        """Wait until the policy node has had something of every stream."""
+        self._statuses.clear()
+
+        def heard() -> bool:
+            return bool(self._statuses) and all(
+                isfinite(age)
+                for status in self._statuses[-1:]
+                for age in (status.joint_state_age, *(c.age for c in status.cameras))
+            )
+
+        if not graph.spin_until(heard, READY):
+            raise RuntimeError(f"the policy node does not hear every stream: see {self._folder}")
 
     def _wait(self, graph: Graph, ready: Ready) -> None:
         if not graph.spin_until(lambda: graph.is_ready(ready), READY):
