@@ -28,6 +28,7 @@ COMMANDS = {
     "record": "record episodes; repair recordings",
     "export": "turn recordings into a dataset to train on",
     "data": "scan, clean, stats, validate, preflight: examine datasets before training",
+    "generate": "make demonstrations in simulation: a dataset to train on",
     "infer": "compute one chunk of actions from files",
     "serve": "serve a checkpoint over the OpenPI protocol",
     "bench": "measure: control, data, delay, export, model, node, sim, soak",

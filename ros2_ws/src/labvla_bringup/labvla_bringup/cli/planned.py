@@ -13,7 +13,6 @@ PLANNED = {
     "teleop": "move the arm by keyboard, gamepad or SpaceMouse",
     "replay": "drive the simulator from a recording and compare",
     "calibrate": "calibrate a camera",
-    "generate": "generate demonstrations in simulation",
     "train": "train a policy",
     "eval": "judge a policy",
     "monitor": "show the cell in a web browser",

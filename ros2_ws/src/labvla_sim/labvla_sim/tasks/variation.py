@@ -162,9 +162,9 @@ _ID = Variation(
 _ANY_COLOURS = replace(
     _KNOWN_COLOURS,
     shades={
-        "bench": Shades((0.0, 0.50), (0.20, 0.98)),
-        "mat": Shades((0.0, 0.65), (0.10, 0.85)),
-        "wall": Shades((0.0, 0.40), (0.40, 0.98)),
+        "bench": Shades((0.0, 0.40), (0.20, 0.98)),
+        "mat": Shades((0.0, 0.50), (0.10, 0.85)),
+        "wall": Shades((0.0, 0.30), (0.40, 0.98)),
         "glass": Shades((0.0, 0.25), (0.75, 0.98)),
         "liquid": Shades((0.35, 0.98), (0.25, 0.95)),
         "device": Shades((0.0, 0.35), (0.25, 0.96)),
