@@ -91,7 +91,7 @@ def generate(
         _claim(place, asked)
         rounds = _Rounds(wish, recorded, spec, place.parts)
         rounds.run(workers, progress)
-        report = _report(rounds, asked)
+        report = _report(rounds, asked, spec.fps)
         parts = [read_part(place.parts / told["part"]) for told in rounds.chosen]
         more = {REPORT: {**report, "asked": asked, **_meaning(wish)}}
         place.publish(spec, wish.version, parts, of_cell(recorded), more)
@@ -103,9 +103,8 @@ def generate(
 def _check(cell: Cell, wish: Wish) -> None:
     unknown = sorted(set(wish.tasks) - set(TASKS))
     if unknown or not wish.tasks or len(set(wish.tasks)) < len(wish.tasks):
-        raise DatasetError(
-            f"expected tasks of {', '.join(TASKS)}, each once, got {', '.join(wish.tasks) or 'none'}"
-        )
+        got = ", ".join(wish.tasks) or "none"
+        raise DatasetError(f"expected tasks of {', '.join(TASKS)}, each once, got {got}")
     if wish.version not in VERSIONS:
         raise DatasetError(f"expected a version of {', '.join(VERSIONS)}, got {wish.version!r}")
     if wish.episodes < 1 or wish.seed < 0:
@@ -248,17 +247,16 @@ _REPORTED = (
 )
 
 
-def _report(rounds: _Rounds, asked: Mapping[str, Any]) -> Result:
+def _report(rounds: _Rounds, asked: Mapping[str, Any], fps: int) -> Result:
     chosen, attempts = rounds.chosen, rounds.attempts
-    frames_ = sum(told["frames"] for told in chosen)
-    rate = rounds._spec.fps
+    count = sum(told["frames"] for told in chosen)
     return {
         "version": asked["version"],
         "images": asked["images"],
         "tasks": {task: sum(told["task"] == task for told in chosen) for task in asked["tasks"]},
         "episodes": len(chosen),
-        "frames": frames_,
-        "seconds": frames_ / rate,
+        "frames": count,
+        "seconds": count / fps,
         "attempts": len(attempts),
         "success": len(chosen) / len(attempts),
         "courses": dict(Counter(told["course"] for told in chosen)),

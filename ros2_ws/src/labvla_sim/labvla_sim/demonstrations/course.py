@@ -73,7 +73,9 @@ def sample_course(cell: Cell, episode: Episode) -> tuple[Episode, Course]:
     if kind == "wrong_start":
         return _started_wrong(cell, episode, random), Course("wrong_start")
     if kind == "arm_displaced":
-        return episode, Course("arm_displaced", kick=_sample_kick(cell.arms[0], episode.task, random))
+        return episode, Course(
+            "arm_displaced", kick=_sample_kick(cell.arms[0], episode.task, random)
+        )
     if kind == "target_displaced":
         try:
             move = sample_target_move(cell, episode, float(random.uniform(*_TARGET_MOVE)))

@@ -27,7 +27,12 @@ TRUTH = "truth"
 _OBJECTS = (TARGET, BUTTON)
 _STATES = ("beaker.held", "beaker.tilt", "button.travel", "hot_plate.running")
 TRUTH_NAMES = (
-    *(f"{thing}.{frame}.{axis}" for thing in _OBJECTS for frame in ("base", "tool") for axis in "xyz"),
+    *(
+        f"{thing}.{frame}.{axis}"
+        for thing in _OBJECTS
+        for frame in ("base", "tool")
+        for axis in "xyz"
+    ),
     *_STATES,
 )
 

@@ -44,6 +44,7 @@ _CLUTTER_SPAN = ((0.28, 0.86), (-0.52, 0.54))
 # this the elbow meets its operating limit, further away the arm is stretched out.
 _REACH = (0.345, 0.70)
 _TRIES = 400
+_HELD_OUT_MARGIN = 0.04  # per channel: a shade that nobody can tell apart would be no other one
 
 
 class NoRoom(RuntimeError):
@@ -233,7 +234,8 @@ def _place(region: Region, random: Random) -> Place:
 def _colour(surface: Surface, colours: Colours, random: Random) -> Rgb:
     for _ in range(_TRIES):
         colour = _any_colour(surface, colours, random)
-        if colours.held_out is None or not colours.held_out.covers(surface, colour):
+        avoided = colours.held_out
+        if avoided is None or not avoided.covers(surface, colour, _HELD_OUT_MARGIN):
             return colour
     raise NoRoom(f"the held-out colours leave none for the {surface} in {_TRIES} draws")
 

@@ -77,10 +77,11 @@ class Colours:
         colours: tuple[Rgb, ...] = getattr(self, surface)
         return colours
 
-    def covers(self, surface: Surface, colour: Rgb) -> bool:
-        """Whether the list and its jitter reach a colour."""
+    def covers(self, surface: Surface, colour: Rgb, margin: float = 0.0) -> bool:
+        """Whether the list and its jitter come as near to a colour as the margin."""
+        reach = self.jitter + margin
         return any(
-            max(abs(a - b) for a, b in zip(colour, known, strict=True)) <= self.jitter
+            max(abs(a - b) for a, b in zip(colour, known, strict=True)) <= reach
             for known in self.of(surface)
         )
 

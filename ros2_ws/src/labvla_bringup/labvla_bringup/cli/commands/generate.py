@@ -43,7 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--version", choices=VERSIONS, default="v3.0", help="of LeRobot's format (%(default)s)"
     )
     parser.add_argument(
-        "--images", choices=("video", "png"), default="video", help="how they are kept (%(default)s)"
+        "--images",
+        choices=("video", "png"),
+        default="video",
+        help="how they are kept (%(default)s)",
     )
     parser.add_argument(
         "--crf",
@@ -79,9 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     try:
         with dataset_errors(), progress_bar("demonstrations") as tell:
-            report = generate(
-                cell, wish, arguments.out, workers=arguments.workers, progress=tell
-            )
+            report = generate(cell, wish, arguments.out, workers=arguments.workers, progress=tell)
     except (SourceUnavailable, TooManyFailures) as error:
         raise Refusal(str(error)) from None
     if arguments.report is not None:
