@@ -26,7 +26,9 @@ def plot_soak(session: Session, cell: Cell, path: Path) -> None:
             memory.plot(np.array(course.seconds) / 60, course.memory, color=colour, label=name)
         memory.set_ylabel("resident [MB]")
         memory.set_ylim(bottom=0)
-        memory.legend(frameon=False, ncols=len(session.courses), loc="upper left")
+        memory.legend(
+            frameon=False, ncols=len(session.courses), loc="lower left", bbox_to_anchor=(0.0, 1.0)
+        )
         begin, end = session.begin, session.end
         paces = session.streams[CLOCK].paces(begin, end, STRETCH)
         middle = (np.arange(len(paces)) + 0.5) * STRETCH / 60

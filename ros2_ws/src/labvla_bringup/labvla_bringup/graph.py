@@ -15,7 +15,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
-from labvla_bringup.stack import Ready
+from labvla_bringup.description import Ready
 
 ANSWER = 2.0  # s that a service has for its answer before it is asked again
 

@@ -6,80 +6,48 @@
 
 from __future__ import annotations
 
-import enum
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from labvla_bringup import robots
+from labvla_bringup.description import File, Parameter, Process, Ready, Restart, Robot, Stack
 from labvla_bringup.engines import EngineChoice, choose
+from labvla_bringup.hardware import Hardware, HardwareError
+from labvla_bringup.rviz import rviz_config
 from labvla_policy.engines.base import EngineError
 from labvla_policy.runtime.cell import Cell
 from labvla_policy.runtime.scheduling.scheduler import Mode
 
-Parameter = bool | int | float | str
-Robot = Literal["sim", "hardware"]
+__all__ = [
+    "CHUNKS",
+    "LOCKSTEP_TIMEOUT",
+    "NO_ENGINE",
+    "Pacing",
+    "Process",
+    "Ready",
+    "Restart",
+    "Robot",
+    "Simulation",
+    "Stack",
+    "StackError",
+    "Views",
+    "describe",
+]
+
 Pacing = Literal["realtime", "lockstep"]
 
 # Where time waits for the engine, only a hang is too long.
 LOCKSTEP_TIMEOUT = 600.0  # s
 CHUNKS = "labvla/action_chunk"  # published as soon as the policy is active
 SIMULATED_ARMS = ("fr3",)
+UNREACHED = Hardware()
+NO_ENGINE = "none"  # no policy runs here: on another computer, or not at all
 
 
 class StackError(ValueError):
     """The stack that was asked for cannot be described; the text says why."""
-
-
-class Restart(enum.Enum):
-    """What to do when a process ends by itself."""
-
-    NEVER = "never"
-    ON_FAILURE = "on_failure"
-
-
-@dataclass(frozen=True)
-class Ready:
-    """A process is ready when all of these exist in the ROS graph, relative to the namespace."""
-
-    publishers: tuple[str, ...] = ()
-    services: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Process:
-    """One process of the stack: a ROS executable with its parameters."""
-
-    name: str
-    package: str
-    executable: str
-    parameters: Mapping[str, Parameter] = field(default_factory=dict)
-    remappings: tuple[tuple[str, str], ...] = ()
-    ready: Ready = Ready()
-    restart: Restart = Restart.NEVER
-    essential: bool = True  # when it is gone for good, the stack comes down
-
-    def ros_arguments(self, namespace: str) -> list[str]:
-        """Return the arguments that carry name, namespace, parameters and remappings."""
-        words = ["--ros-args", "-r", f"__node:={self.name}"]
-        if namespace:
-            words += ["-r", f"__ns:={namespace}"]
-        for old, new in self.remappings:
-            words += ["-r", f"{old}:={new}"]
-        for name, value in self.parameters.items():
-            words += ["-p", f"{name}:={json.dumps(value)}"]  # JSON is valid YAML
-        return words
-
-
-@dataclass(frozen=True)
-class Stack:
-    """Everything that runs for one cell."""
-
-    cell: str
-    engine: str
-    robot: Robot
-    namespace: str
-    processes: tuple[Process, ...]
 
 
 @dataclass(frozen=True)
@@ -89,6 +57,14 @@ class Simulation:
     pacing: Pacing = "realtime"
     speed: float = 0.0  # simulated seconds per second at most; 0: as the pacing says
     window: bool = False  # shown on a display
+
+
+@dataclass(frozen=True)
+class Views:
+    """What people look at."""
+
+    rviz: bool = False
+    foxglove: bool = False  # foxglove_bridge: a web socket for Foxglove
 
 
 def describe(
@@ -101,34 +77,89 @@ def describe(
     engine_options: Mapping[str, str] | None = None,
     scheduling: Mode = "async",
     simulation: Simulation = Simulation(),  # frozen
+    hardware: Hardware = UNREACHED,
+    instruction: str = "",
+    views: Views = Views(),  # frozen
 ) -> Stack:
-    """Describe the processes of a cell; `recordings` is the recorder's folder, if not its own."""
-    if robot == "hardware":
-        raise StackError(
-            "robot mode is not part of this version; the cell can be run in bench mode (robot=sim)"
-        )
-    unknown = sorted({arm.kind for arm in cell.arms} - set(SIMULATED_ARMS))
-    if unknown:
-        raise StackError(f"{cell.name}: the arm {unknown[0]} cannot be simulated in this version")
-    try:
-        choice = choose(engine, engine_options or {})
-    except EngineError as error:
-        raise StackError(str(error)) from None
+    """Describe the processes of a cell.
+
+    Args:
+        cell: what is run.
+        robot: the simulated cell, or the real one.
+        engine: what answers observations; "none" runs no policy here.
+        namespace: of all nodes, with a slash at its beginning.
+        record: whether the recorder runs.
+        recordings: the recorder's folder, if not its own.
+        engine_options: what the engine is told.
+        scheduling: how predictions follow each other.
+        simulation: how a simulated cell runs.
+        hardware: how a real robot is reached.
+        instruction: given once, when the policy takes it.
+        views: what people look at.
+    """
     if namespace and not namespace.startswith("/"):
         raise StackError(f"namespace: expected a name that begins with '/', got {namespace!r}")
+    if instruction and engine == NO_ENGINE:
+        raise StackError("instruction: expected none where no policy runs; say it where it does")
+    policy: tuple[Process, ...] = ()
+    if engine != NO_ENGINE:
+        choice = _choice(engine, engine_options or {}, robot, hardware)
+        policy = (_policy(cell, choice, scheduling, simulation, robot),)
     recorder = (_recorder(cell, recordings),) if record else ()
+    robot_side = (
+        _simulated(cell, simulation) if robot == "sim" else _real(cell, hardware, namespace)
+    )
     return Stack(
         cell=cell.name,
         engine=engine,
         robot=robot,
         namespace=namespace,
-        processes=(
-            _sim(cell, simulation),
-            *((_window(cell),) if simulation.window else ()),
-            _policy(cell, choice, scheduling, simulation),
-            *recorder,
-        ),
+        processes=(*robot_side.processes, *policy, *recorder, *_views(cell, views)),
+        includes=robot_side.includes,
+        spawns=robot_side.spawns,
+        transforms=robot_side.transforms,
+        instruction=instruction,
     )
+
+
+def _choice(
+    engine: str, options: Mapping[str, str], robot: Robot, hardware: Hardware
+) -> EngineChoice:
+    """Check the engine against what it would drive."""
+    if robot == "hardware" and engine == "expert":
+        raise StackError(
+            "engine expert: it reads the simulation's true state, which a real cell has not; "
+            "expected labvla, remote or replay"
+        )
+    if hardware.controller != "labvla":
+        raise StackError(
+            f"controller {hardware.controller}: the policy node sends action chunks, which only "
+            "the controller labvla takes in this version; expected no policy beside it"
+        )
+    try:
+        return choose(engine, options)
+    except EngineError as error:
+        raise StackError(str(error)) from None
+
+
+def _simulated(cell: Cell, simulation: Simulation) -> robots.Parts:
+    unknown = sorted({arm.kind for arm in cell.arms} - set(SIMULATED_ARMS))
+    if unknown:
+        raise StackError(f"{cell.name}: the arm {unknown[0]} cannot be simulated in this version")
+    window = (_window(cell),) if simulation.window else ()
+    return robots.Parts(processes=(_sim(cell, simulation), *window))
+
+
+def _real(cell: Cell, hardware: Hardware, namespace: str) -> robots.Parts:
+    if not hardware.drive:
+        return robots.Parts()
+    try:
+        parts = robots.bring_up(cell, hardware, namespace)
+    except HardwareError as error:
+        raise StackError(str(error)) from None
+    # Set-points for the grippers come from our controller alone.
+    bridge = (_gripper_bridge(cell),) if hardware.controller == "labvla" else ()
+    return replace(parts, processes=(*parts.processes, *bridge))
 
 
 def _sim(cell: Cell, simulation: Simulation) -> Process:
@@ -155,7 +186,20 @@ def _window(cell: Cell) -> Process:
     )
 
 
-def _policy(cell: Cell, engine: EngineChoice, scheduling: Mode, simulation: Simulation) -> Process:
+def _gripper_bridge(cell: Cell) -> Process:
+    return Process(
+        name="gripper_bridge",
+        package="labvla_policy",
+        executable="gripper_bridge_node",
+        parameters={"cell": cell.origin.file},
+        restart=Restart.ON_FAILURE,
+        essential=False,  # without it the fingers keep what they hold
+    )
+
+
+def _policy(
+    cell: Cell, engine: EngineChoice, scheduling: Mode, simulation: Simulation, robot: Robot
+) -> Process:
     waited_for: dict[str, Parameter] = {"lockstep": True, "engine_timeout": LOCKSTEP_TIMEOUT}
     return Process(
         name="policy",
@@ -168,7 +212,7 @@ def _policy(cell: Cell, engine: EngineChoice, scheduling: Mode, simulation: Simu
             **engine.parameters,
             "scheduling": scheduling,
             **(waited_for if simulation.pacing == "lockstep" else {}),
-            "use_sim_time": True,
+            "use_sim_time": robot == "sim",
         },
         ready=Ready(publishers=(CHUNKS,), services=("labvla/set_instruction",)),
         restart=Restart.ON_FAILURE,
@@ -185,3 +229,23 @@ def _recorder(cell: Cell, recordings: str) -> Process:
         restart=Restart.ON_FAILURE,
         essential=False,  # what moves goes on without it
     )
+
+
+def _views(cell: Cell, views: Views) -> tuple[Process, ...]:
+    """Return the processes that show a cell; anybody may close them."""
+    rviz = Process(
+        name="rviz",
+        package="rviz2",
+        executable="rviz2",
+        arguments=("--display-config", File(f"{cell.name}.rviz", rviz_config(cell))),
+        essential=False,
+    )
+    foxglove = Process(
+        name="foxglove_bridge",
+        package="foxglove_bridge",
+        executable="foxglove_bridge",
+        # Not for the whole network: it lets whoever connects call services.
+        parameters={"address": "127.0.0.1"},
+        essential=False,
+    )
+    return (*((rviz,) if views.rviz else ()), *((foxglove,) if views.foxglove else ()))

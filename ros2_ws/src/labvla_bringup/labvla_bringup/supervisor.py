@@ -14,9 +14,9 @@ from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 
 from labvla_bringup import leftovers, registry
 from labvla_bringup.console import LogPrinter
+from labvla_bringup.description import Process, Restart, Stack
 from labvla_bringup.graph import Graph
 from labvla_bringup.process import ManagedProcess, stop_all
-from labvla_bringup.stack import Process, Restart, Stack
 
 READY_TIMEOUT = 30.0  # s; a cold start of Python and DDS on a busy two-core machine takes about 5
 MAX_RESTARTS = 3  # within RESTART_WINDOW: more than that is no accident

@@ -45,5 +45,6 @@ class Cell:
         return self.graph.call(SetInstruction, "labvla/set_instruction", request)
 
     def move(self):
-        assert self.say("pick up the beaker").accepted
+        # Right after a recovery the policy may not have heard yet that the controller is ready.
+        self.until(lambda: self.say("pick up the beaker").accepted)
         self.until(lambda: self.speed() > MOVING)

@@ -64,6 +64,27 @@ def test_tables_for_people(capsys, dataset):
     assert "3 episodes, 1 bad" in output.out
 
 
+def test_a_page_to_look_at(capsys, dataset, tmp_path):
+    report = tmp_path / "report.json"
+    run(capsys, "data", "scan", dataset, "--out", report, "--workers", "1")
+    code, done = run(capsys, "data", "view", dataset, "--report", report, "--json")
+    page = dataset.with_name("demo.html")
+    assert (code, done["page"], done["shown"]) == (0, str(page), [0, 1, 2])
+    assert f"bad episodes: {SPOILT}" in page.read_text()
+    elsewhere = tmp_path / "pages" / "look.html"
+    code, output = run(capsys, "data", "view", dataset, "--episodes", "1", "--out", elsewhere)
+    assert (code, elsewhere.exists()) == (0, True)
+    assert "1 of 3 episodes" in output.out
+
+
+def test_a_page_with_a_report_about_something_else(capsys, dataset, tmp_path):
+    report = tmp_path / "report.json"
+    report.write_text('{"root": "/other"}')
+    code, output = run(capsys, "data", "view", dataset, "--report", report)
+    assert code == 2
+    assert "expected a report of `labvla data scan`; missing: bad_episodes" in output.err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -78,6 +99,10 @@ def test_tables_for_people(capsys, dataset):
         (("stats", "DATASET", "--chunk-size", "0"), "expected at least 1"),
         (("preflight", "DATASET", "--stats", "demo"), "expected NAME=FILE"),
         (("preflight", "DATASET", "--cell", "kitchen"), "kitchen"),
+        (("view", "/nowhere"), "expected a dataset"),
+        (("view", "DATASET", "--episodes", "0"), "expected a number above 0"),
+        (("view", "DATASET", "--report", "/nowhere.json"), "expected a file"),
+        (("view", "DATASET", "--out", "DATASET"), "cannot be written"),
     ],
 )
 def test_wrong_use(capsys, dataset, tmp_path, words, message):
@@ -91,7 +116,16 @@ def test_wrong_use(capsys, dataset, tmp_path, words, message):
 def test_a_report_about_another_dataset(capsys, dataset, tmp_path):
     report = tmp_path / "report.json"
     report.write_text(
-        json.dumps({"root": "/other", "bad_episodes": [0], "dataset_incompatible": False})
+        json.dumps(
+            {
+                "root": "/other",
+                "bad_episodes": [0],
+                "dataset_incompatible": False,
+                "dataset_incompatible_reasons": [],
+                "per_episode_reasons": {},
+                "per_episode_warnings": {},
+            }
+        )
     )
     code, output = run(capsys, "data", "clean", dataset, tmp_path / "copy", "--report", report)
     assert code == 2

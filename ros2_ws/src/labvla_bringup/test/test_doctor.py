@@ -12,7 +12,10 @@ from labvla_bringup.resources import config
 from labvla_msgs.msg import ActionChunk
 
 # What a broken cell file takes away from others is their subject, not their health.
-NEED_A_CELL = {"policy_contract", "executables", "stack", "joint_states", "single_publisher"}
+NEED_A_CELL = {
+    "policy_contract", "calibration", "executables", "stack", "joint_states", "single_publisher",
+    "camera_drift",
+}  # fmt: skip
 
 
 def report(cell="franka"):

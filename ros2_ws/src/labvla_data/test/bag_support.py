@@ -1,6 +1,7 @@
 """Bags for tests: messages as a middleware would send them, and other people's readers."""
 
 import json
+import struct
 from functools import cache
 from pathlib import Path
 
@@ -97,3 +98,17 @@ def read_with_rosbags(folder):
     with AnyReader([folder]) as reader:
         assert reader.message_count == sum(c.msgcount for c in reader.connections)
         return [(c.topic, time, bytes(data)) for c, time, data in reader.messages()]
+
+
+def chunk_ends(data):
+    """Where chunks end in a file, and how many messages it holds up to there."""
+    ends, at, messages = [], 8, 0
+    while data[at] != 0x0F:
+        opcode, length = struct.unpack_from("<BQ", data, at)
+        if opcode == 0x06:
+            end = at + 9 + length
+        elif opcode == 0x07:
+            messages += (length - 6) // 16
+            ends = [e for e in ends if e[0] != end] + [(end, messages)]
+        at += 9 + length
+    return ends

@@ -18,19 +18,26 @@ from labvla_data.recording.mending import bags_in, mend_all, needs_repair
 SCRIPT = Path(__file__).with_name("killed_recorder.py")
 
 
+def wait_for_a_line(log, child):
+    for _ in range(round(TIMEOUT / 0.01)):  # not by the clock: both may be held still for a while
+        if log.exists() and log.stat().st_size:
+            return
+        assert child.poll() is None
+        time.sleep(0.01)
+    raise AssertionError("the recorder did not begin")
+
+
 def record_and_kill(folder, seconds):
     """Return what was sent, by topic, and when the recorder was killed (ns)."""
     log = folder / "log"
     recordings = folder / "recordings"
     child = subprocess.Popen([sys.executable, str(SCRIPT), str(recordings), str(log)])
-    deadline = time.monotonic() + TIMEOUT
-    while not (log.exists() and log.stat().st_size):
-        assert time.monotonic() < deadline, "the recorder did not begin"
-        assert child.poll() is None
-        time.sleep(0.01)
-    time.sleep(seconds)
-    child.send_signal(signal.SIGKILL)
-    child.wait()
+    try:
+        wait_for_a_line(log, child)
+        time.sleep(seconds)
+    finally:  # it would go on for ever
+        child.send_signal(signal.SIGKILL)
+        child.wait()
     killed = time.time_ns()
     sent = {stream.topic: [] for stream in STREAMS}
     for line in log.read_text().splitlines():

@@ -1,7 +1,17 @@
 """Which bags are repaired, and what their description says afterwards."""
 
+import random
+from collections import Counter
+
 import pytest
-from bag_support import read_with_mcap, write_bag
+from bag_support import (
+    BEGIN,
+    SECOND,
+    chunk_ends,
+    read_with_mcap,
+    read_with_rosbags,
+    write_bag,
+)
 from recorder_support import Rig
 
 from labvla_data.bag.errors import BagError
@@ -60,6 +70,64 @@ def test_seconds_that_were_safe_and_are_gone_are_told(tmp_path):
     missing = described.repairs[-1]["missing_messages"]
     assert len(kept) + sum(missing.values()) == len(before)
     assert described.repairs[-1]["missing_seconds"] > 0
+
+
+def assert_truncated_episodes_say_what_is_missing(folder, times, seed):
+    """Cut a finished episode at random bytes: all but the last second is kept, the rest is told."""
+    whole = write_bag(folder / "whole", 6.0)
+    before = read_with_mcap(whole.path)
+    arrived = Counter(topic for topic, _, _ in before)
+    data = whole.path.read_bytes()
+    ends = chunk_ends(data)
+    described = sidecar.Sidecar(
+        episode_id="cut",
+        bag="cut_0.mcap",
+        cell_file="",
+        begin=BEGIN,
+        wish=sidecar.Wish("pick up the beaker"),
+        circumstances=sidecar.Circumstances(),
+        ledger={
+            topic: {"arrived": n, "written": n, "lost_writer": 0} for topic, n in arrived.items()
+        },
+    )
+    described = described.ended(BEGIN + 6 * SECOND, "operator", safe_until=BEGIN + 6 * SECOND)
+    random.seed(seed)
+    for number in range(times):
+        size = random.randrange(len(data))
+        bag = folder / f"cut{number}"
+        bag.mkdir()
+        (bag / described.bag).write_bytes(data[:size])
+        (bag / "metadata.yaml").write_bytes((folder / "whole" / "metadata.yaml").read_bytes())
+        described.save(bag)
+        assert needs_repair(bag)
+        report = mend(bag)
+
+        kept = read_with_mcap(bag / described.bag)
+        assert sorted(kept) == sorted(read_with_rosbags(bag))
+        assert kept == before[: len(kept)]
+        in_the_cut_chunk = next((n for end, n in ends if end > size), len(before))
+        if len(kept) < in_the_cut_chunk:
+            last = kept[-1][1] if kept else BEGIN
+            assert before[in_the_cut_chunk - 1][1] - last <= SECOND
+        told = sidecar.load(bag)
+        has = Counter(topic for topic, _, _ in kept)
+        missing = {topic: n - has[topic] for topic, n in arrived.items() if n > has[topic]}
+        assert told.state == sidecar.REPAIRED
+        assert told.repairs[-1]["missing_messages"] == missing
+        assert {topic: entry["written"] for topic, entry in told.ledger.items()} == {
+            topic: has[topic] for topic in arrived
+        }
+        assert report.missing == sum(missing.values())
+        assert not needs_repair(bag)
+
+
+def test_truncated_episodes_say_what_is_missing(tmp_path):
+    assert_truncated_episodes_say_what_is_missing(tmp_path, 10, seed=11)
+
+
+@pytest.mark.long
+def test_200_truncated_episodes_say_what_is_missing(tmp_path):
+    assert_truncated_episodes_say_what_is_missing(tmp_path, 200, seed=12)
 
 
 def test_bags_of_others_are_repaired_only_when_asked(tmp_path):

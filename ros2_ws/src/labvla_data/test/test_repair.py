@@ -1,13 +1,19 @@
 """A bag that was cut off or damaged is readable again, and says what it lacks."""
 
 import random
-import struct
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from bag_support import BEGIN, SECOND, read_with_mcap, read_with_rosbags, write_bag
+from bag_support import (
+    BEGIN,
+    SECOND,
+    chunk_ends,
+    read_with_mcap,
+    read_with_rosbags,
+    write_bag,
+)
 
 from labvla_data.bag.errors import BagError
 from labvla_data.bag.mcap_file import COMPRESSIONS
@@ -70,20 +76,6 @@ def assert_truncations_cost_one_chunk(folder, times, seed):
         assert len(kept) == max((n for end, n in ends if end <= size), default=0)
         assert mended.summary.messages == len(kept)
         assert is_sound(path)
-
-
-def chunk_ends(data):
-    """Where chunks end in a file, and how many messages it holds up to there."""
-    ends, at, messages = [], 8, 0
-    while data[at] != 0x0F:
-        opcode, length = struct.unpack_from("<BQ", data, at)
-        if opcode == 0x06:
-            end = at + 9 + length
-        elif opcode == 0x07:
-            messages += (length - 6) // 16
-            ends = [e for e in ends if e[0] != end] + [(end, messages)]
-        at += 9 + length
-    return ends
 
 
 def test_truncations_at_random_places_cost_one_chunk(tmp_path):

@@ -289,3 +289,29 @@ def test_the_benchmark_reports_what_it_did(cell):
     assert 0 < row.real_time_factor < 1.02
     assert 0 < row.camera_rate <= 30.0
     assert row.tick_us > 0
+
+
+def test_things_are_put_where_a_snapshot_had_them(cell):
+    episode = sample_episode(cell, "pick", 5)
+    start = np.array(episode.joints), np.array(episode.widths)
+    worked, fresh = SimCell(cell), SimCell(cell)
+    worked.reset(episode.scene, *start)
+    worked.slide("beaker", (0.03, -0.02), 0.2)
+    for _ in range(300):
+        worked.step(np.full(7, 0.5), [0.02])
+    fresh.reset(episode.scene, *start)
+    before = fresh.truth().bodies["beaker"].position
+    fresh.place(worked.snapshot().positions)
+    there, here = worked.truth(), fresh.truth()
+    assert np.array_equal(here.joints, there.joints)
+    assert np.array_equal(here.bodies["beaker"].position, there.bodies["beaker"].position)
+    assert np.linalg.norm(here.bodies["beaker"].position - before) > 0.02
+    assert not here.velocities.any()
+
+
+@pytest.mark.parametrize("spoil", [lambda p: p[:-1], lambda p: p * np.nan])
+def test_positions_of_another_scene_are_refused(sim, spoil):
+    before = sim.snapshot().positions
+    with pytest.raises(ValueError, match=f"expected {len(before)} finite positions"):
+        sim.place(spoil(before))
+    assert np.array_equal(sim.snapshot().positions, before)

@@ -25,10 +25,17 @@ COMMANDS = {
     "doctor": "check this machine and a cell before anything moves",
     "say": "give the policy an instruction",
     "move": "move to a posture of the cell, checked on the whole way",
+    "teleop": "move the arm by keyboard, gamepad, SpaceMouse or script; take over from a policy",
     "record": "record episodes; repair recordings",
     "export": "turn recordings into a dataset to train on",
+<<<<<<< HEAD
     "data": "scan, clean, stats, validate, preflight: examine datasets before training",
     "generate": "make demonstrations in simulation: a dataset to train on",
+=======
+    "data": "scan, clean, stats, validate, preflight, view: examine datasets before training",
+    "calibrate": "print a board, calibrate a camera with it, see whether it moved",
+    "replay": "drive the simulator from a recording and compare",
+>>>>>>> main
     "infer": "compute one chunk of actions from files",
     "serve": "serve a checkpoint over the OpenPI protocol",
     "bench": "measure: control, data, delay, export, model, node, sim, soak",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ from labvla_bringup.engines import ENGINES
 from labvla_bringup.graph import Graph, GraphError
 from labvla_policy.runtime.cell import Cell, CellError, load_cell
 from labvla_sim.display import why_no_window
+
+NAMESPACE = "LABVLA_NAMESPACE"  # of a stack that was started by launch
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -81,8 +84,8 @@ def stack_graph() -> Iterator[Graph]:
     """Open the graph in the namespace of the stack that is up; no answer is a refusal."""
     record = registry.current()
     try:
-        # Without a record the nodes may still run under launch, in the default namespace.
-        with Graph(record.namespace if record else "") as graph:
+        # Without a record the nodes may still run under launch, which leaves none.
+        with Graph(record.namespace if record else os.environ.get(NAMESPACE, "")) as graph:
             yield graph
     except GraphError as error:
         raise Refusal(str(error)) from None

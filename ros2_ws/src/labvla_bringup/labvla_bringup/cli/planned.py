@@ -10,9 +10,6 @@ from labvla_bringup.cli.errors import EnvironmentLack
 PLANNED = {
     "correct": "correct the running motion in words",
     "protocol": "parse, run or resume a written protocol",
-    "teleop": "move the arm by keyboard, gamepad or SpaceMouse",
-    "replay": "drive the simulator from a recording and compare",
-    "calibrate": "calibrate a camera",
     "train": "train a policy",
     "eval": "judge a policy",
     "monitor": "show the cell in a web browser",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -23,7 +24,9 @@ def controller_names(cell: Cell, kind: str) -> tuple[str, ...]:
     if kind == "labvla":
         return (cell.controller.name,)
     if kind == "jtc":
-        return ("joint_trajectory_controller",)
+        # Not plain joint_trajectory_controller: the UR driver loads one of that name by itself, and
+        # what is loaded already keeps its own parameters.
+        return ("cell_trajectory_controller",)
     if kind == "crisp":
         return tuple(f"{arm.name}_impedance_controller" for arm in cell.arms)
     raise ControllerError(f"controller: expected one of {', '.join(KINDS)}, got {kind!r}")
@@ -54,10 +57,11 @@ class _NoAliases(yaml.SafeDumper):
 
 def to_yaml(cell: Cell, kind: str) -> str:
     """Return a parameter file that `spawner --param-file` takes."""
-    nodes = {
-        name: {"ros__parameters": settings} for name, settings in parameters(cell, kind).items()
-    }
     head = f"# Printed by python -m labvla_bringup.controllers {cell.name} {kind}\n"
-    return head + yaml.dump(
-        nodes, Dumper=_NoAliases, sort_keys=False, default_flow_style=None, width=100
-    )
+    return head + parameter_text(parameters(cell, kind))
+
+
+def parameter_text(nodes: Mapping[str, Any]) -> str:
+    """Return the text of a ROS parameter file."""
+    told = {name: {"ros__parameters": settings} for name, settings in nodes.items()}
+    return yaml.dump(told, Dumper=_NoAliases, sort_keys=False, default_flow_style=None, width=100)

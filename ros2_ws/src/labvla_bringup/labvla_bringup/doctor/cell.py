@@ -40,7 +40,7 @@ def contract(context: Context) -> str:
 
 def stack(context: Context) -> str:
     """The stack that is up is this cell's."""
-    record = _record(context)
+    record = running(context)
     if record.state != "up":
         raise Failed(f"the stack is {record.state}", f"its logs: {record.log_dir}")
     ended = [process.name for process in record.processes if process.state != "ready"]
@@ -51,7 +51,7 @@ def stack(context: Context) -> str:
 
 def joint_states(context: Context) -> str:
     """Joint states come with all joints, finite and often enough."""
-    record = _record(context)
+    record = running(context)
     cell = context.cell
     received: list[JointState] = []
     with Graph(record.namespace) as graph:
@@ -79,7 +79,7 @@ def joint_states(context: Context) -> str:
 
 def single_publisher(context: Context) -> str:
     """Only one node publishes action chunks."""
-    record = _record(context)
+    record = running(context)
     with Graph(record.namespace) as graph:
         topic = graph.resolve("labvla/action_chunk")
         graph.spin_until(lambda: graph.node.count_publishers(topic) > 0, timeout=PATIENCE)
@@ -90,7 +90,8 @@ def single_publisher(context: Context) -> str:
     return f"one node publishes {topic}"
 
 
-def _record(context: Context) -> registry.StackRecord:
+def running(context: Context) -> registry.StackRecord:
+    """Return the stack that is up, for checks that need it to be this cell's."""
     cell = context.cell
     record = registry.current()
     if record is None:

@@ -1,6 +1,6 @@
 """The doctor's checks, in the order in which a person would look."""
 
-from labvla_bringup.doctor import cell, dds, machine
+from labvla_bringup.doctor import cameras, cell, dds, machine
 from labvla_bringup.doctor.frame import Check
 
 CHECKS = (
@@ -16,8 +16,10 @@ CHECKS = (
     Check("gpu", machine.gpu),
     Check("cell", cell.description),
     Check("policy_contract", cell.contract),
+    Check("calibration", cameras.calibration),
     Check("executables", machine.executables),
     Check("stack", cell.stack),
     Check("joint_states", cell.joint_states),
     Check("single_publisher", cell.single_publisher),
+    Check("camera_drift", cameras.moved),
 )

@@ -45,6 +45,7 @@ class Context:
     """What is examined: this machine, and a cell if one was named."""
 
     cell_name: str | None
+    cameras: bool = False  # look through the calibrated ones: that needs the board at its place
 
     @cached_property
     def _loaded(self) -> Cell | CellError | None:

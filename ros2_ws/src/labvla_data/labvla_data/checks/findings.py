@@ -20,7 +20,8 @@ class ScanSettings:
     darkest: int = 10  # of 255: a picture with nothing brighter is black
     frozen_time: float = 0.5  # s with the same picture ...
     frozen_motion: float = 0.01  # ... while a joint moved so far (rad)
-    frozen_change: float = 0.25  # levels: two pictures that differ by less are the same one
+    frozen_change: float = 0.25  # levels on average: pictures that differ by less are the same ...
+    frozen_spot: int = 16  # ... unless a spot differs by more: a small thing that moves in a corner
     blur_share: float = 0.35  # of the camera's usual sharpness
     fastest: float = 6.0  # rad/s; no arm here moves so fast
     farthest: float = 0.7  # rad between an action and the state in which it is given

@@ -26,7 +26,7 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:  # PyAV's and Arrow's errors are OSErrors too
         if error.errno in _NO_ROOM:
             raise NoRoomError(
-                f"no room left on the disk while writing {path}: nothing stands under the "
-                "dataset's name; make room and run it again"
+                f"no room left on the disk while writing {path}: nothing half-written stands "
+                "under a final name; make room and run it again"
             ) from None
         raise DatasetError(f"{path}: cannot be written: {error}") from None

@@ -17,6 +17,9 @@ PictureFormat = Literal["video", "png"]
 STATE = "observation.state"
 ACTION = "action"
 IMAGES = "observation.images."
+# What the exporter adds to every frame.
+STAMPS = "stamps"  # ns, when joint state and pictures were taken
+INTERVENTION = "intervention"  # a person moved the arms
 
 
 @dataclass(frozen=True)

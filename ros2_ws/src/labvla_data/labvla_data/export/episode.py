@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from labvla_data.dataset import ACTION, IMAGES, STATE, Column, Features, Picture
+from labvla_data.dataset.features import INTERVENTION, STAMPS
 from labvla_data.dataset.parts import DatasetSpec, Part, PartWriter
 from labvla_data.export.commands import ActionSource, Target
 from labvla_data.export.notes import Notes, take_notes
@@ -23,7 +24,6 @@ from labvla_policy.runtime.cell import Cell
 from labvla_policy.runtime.columns import policy_columns
 from labvla_policy.runtime.types import NANOSECONDS, Observation
 
-STAMPS, INTERVENTION = "stamps", "intervention"
 SHORTEST = 0.5  # s
 _LISTED = 20  # differences that a report names one by one
 
@@ -152,6 +152,7 @@ class _Exporter:
         self._waiting = 0  # refused moments since the last row
         self._first_gap: tuple[int, str] | None = None
         self._shown: Mapping[str, int] = {}
+        self._begin = 0  # ns, of the part that is being written
 
     def run(self) -> dict[str, Any]:
         """Export; return what became of it."""
@@ -221,7 +222,7 @@ class _Exporter:
             suffix = f"-{len(self._parts):02d}"
             folder = self._job.folder / f"{self._job.key}{suffix}"
             self._part = PartWriter(folder, self._job.spec)
-            self._shown = {}
+            self._shown, self._begin = {}, stamp
         self._part.add(frame, text, self._notes.steps.at(stamp, ""))
         self._count(frame)
 
@@ -321,4 +322,7 @@ class _Exporter:
                 "lost": self._lost(),
             }
         known["actions"] = self._notes.commands.name
+        scene = self._notes.scenes.at(self._begin, None)
+        if scene is not None:
+            known["scene"] = scene.as_json()
         return known

@@ -24,7 +24,8 @@ from labvla_data.export.commands import (
 from labvla_data.export.reasons import Refused
 from labvla_data.export.source import Source, reading
 from labvla_data.recording.course import PEOPLE
-from labvla_data.recording.streams import CHUNKS, PROTOCOL, STATUS, USED
+from labvla_data.recording.streams import CHUNKS, PROTOCOL, SCENE, STATUS, USED
+from labvla_data.scene import Scene
 from labvla_policy.runtime import grippers
 from labvla_policy.runtime.joint_sample import select_positions
 from labvla_policy.runtime.refusal import Refused as SampleRefused
@@ -83,6 +84,7 @@ class Notes:
     owners: Timeline[str]
     instructions: Timeline[str]
     steps: Timeline[str]
+    scenes: Timeline[Scene | None]
 
     def intervened(self, t: int) -> bool:
         """Whether a person moved the arms."""
@@ -101,6 +103,7 @@ class _Gathered:
     owners: Timeline[str] = field(default_factory=Timeline)
     instructions: Timeline[str] = field(default_factory=Timeline)
     steps: Timeline[str] = field(default_factory=Timeline)
+    scenes: Timeline[Scene | None] = field(default_factory=Timeline)
     joints: list[tuple[int, Array]] = field(default_factory=list)
     openings: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
 
@@ -119,6 +122,7 @@ def take_notes(source: Source, actions: ActionSource) -> Notes:
         source.topic(USED): _note_used,
         source.topic(STATUS): _note_status,
         source.topic(PROTOCOL): _note_protocol,
+        source.topic(SCENE): _note_scene,
         source.topic(f"{cell.controller.name}/state"): _note_reference,
     }
     with reading(source.folder) as reader:
@@ -145,6 +149,7 @@ def take_notes(source: Source, actions: ActionSource) -> Notes:
         gathered.owners,
         gathered.instructions,
         gathered.steps,
+        gathered.scenes,
     )
 
 
@@ -190,6 +195,16 @@ def _note_protocol(message: Message, source: Source, gathered: _Gathered) -> Non
     running = message["state"] == _RUNNING and current < len(steps)
     text = (steps[current]["text"] or steps[current]["instruction"]) if running else ""
     gathered.steps.add(stamp_of(message["stamp"]), text)
+
+
+def _note_scene(message: Message, source: Source, gathered: _Gathered) -> None:
+    scene = Scene(
+        task=message["task"],
+        seed=int(message["seed"]),
+        variation=message["variation"],
+        positions=tuple(float(value) for value in message["positions"]),
+    )
+    gathered.scenes.add(stamp_of(message["stamp"]), scene)
 
 
 def _note_reference(message: Message, source: Source, gathered: _Gathered) -> None:

@@ -14,6 +14,7 @@ STATUS = "labvla/status"
 PROTOCOL = "labvla/protocol"
 CHUNKS = "labvla/action_chunk"
 USED = "labvla/observation_used"
+SCENE = "sim/scene"
 
 _JOINT_STATE = "sensor_msgs/msg/JointState"
 
@@ -48,6 +49,8 @@ def streams_of(cell: Cell, images: Images = "cell") -> tuple[Stream, ...]:
         Stream("labvla/events", "labvla_msgs/msg/SafetyEvent"),
         Stream(STATUS, "labvla_msgs/msg/PolicyStatus"),
         Stream(PROTOCOL, "labvla_msgs/msg/ProtocolStatus"),
+        # Only a simulated cell has one: what stands where, for `labvla replay`.
+        Stream(SCENE, "labvla_msgs/msg/SimScene"),
     ]
     return tuple({stream.topic: stream for stream in reversed(streams)}.values())[::-1]
 

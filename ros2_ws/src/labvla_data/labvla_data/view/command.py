@@ -42,8 +42,9 @@ def view(
     return {
         "root": str(folder),
         "page": str(out),
+        "bytes": len(text.encode()),
         "episodes": gathered.episodes,
         "shown": [one.number for one in gathered.shown],
         "unreadable": list(gathered.unreadable),
-        "bytes": len(text.encode()),
+        "refused": list(gathered.refused),
     }

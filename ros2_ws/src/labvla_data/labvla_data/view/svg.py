@@ -14,8 +14,8 @@ from labvla_policy.runtime.types import Array
 COLOURS = (
     "#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#9c755f", "#edc948", "#76b7b2",
 )  # fmt: skip
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 8.0, 8.0, 20.0  # room for the axes
-_MOST_POINTS = 400  # a line: more cannot be seen in a plot of this width
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 14.0, 8.0, 20.0  # room for the axes
+_MOST_POINTS = 480  # a line: more cannot be seen in a plot of this width
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,12 @@ class Frame:
     height: float
     x: tuple[float, float]
     y: tuple[float, float]
+    left: float = _LEFT
 
     def at(self, x: float, y: float) -> tuple[float, float]:
         """Return where a point lies in the picture."""
         return (
-            _LEFT + (x - self.x[0]) / _span(self.x) * (self.width - _LEFT - _RIGHT),
+            self.left + (x - self.x[0]) / _span(self.x) * (self.width - self.left - _RIGHT),
             self.height
             - _BOTTOM
             - (y - self.y[0]) / _span(self.y) * (self.height - _TOP - _BOTTOM),
@@ -52,8 +53,8 @@ def line_plot(
     unit: str,
     *,
     shaded: Sequence[tuple[int, int]] = (),
-    width: float = 720.0,
-    height: float = 170.0,
+    width: float = 1080.0,
+    height: float = 220.0,
 ) -> str:
     """Return lines over time.
 
@@ -71,7 +72,7 @@ def line_plot(
     values = np.concatenate([line.values for line in lines])
     frame = Frame(width, height, (0.0, max(frames - 1, 1) * dt), _padded(values))
     names = list(dict.fromkeys(line.name for line in lines))
-    parts = [_shade(frame, begin * dt, end * dt) for begin, end in shaded]
+    parts = [_shade(frame, begin * dt, min(end * dt, frame.x[1])) for begin, end in shaded]
     parts += _axes(frame, "s", unit)
     for line in lines:
         colour = COLOURS[names.index(line.name) % len(COLOURS)]
@@ -89,12 +90,13 @@ def histogram(
     high: float,
     title: str,
     *,
-    width: float = 230.0,
-    height: float = 110.0,
+    width: float = 220.0,
+    height: float = 100.0,
 ) -> str:
     """Return how often values occur between low and high."""
     top = float(counts.max()) if len(counts) and counts.max() > 0 else 1.0
-    frame = Frame(width, height, (low, high if high > low else low + 1e-9), (0.0, top))
+    ends = (low, high) if high > low else (low - 0.5, high + 0.5)
+    frame = Frame(width, height, ends, (0.0, top), left=_RIGHT)
     step = _span(frame.x) / max(len(counts), 1)
     parts = _axes(frame, "", "", rows=False)
     for number, count in enumerate(counts):
@@ -105,7 +107,8 @@ def histogram(
                 f'<rect class="bar" x="{x:.1f}" y="{y:.1f}" width="{max(right - x, 0.5):.1f}" '
                 f'height="{bottom - y:.1f}"/>'
             )
-    return f"<figure><figcaption>{escape(title)}</figcaption>{_svg(width, height, parts)}</figure>"
+    caption = f"<figcaption>{escape(title)}</figcaption>" if title else ""
+    return f"<figure>{_svg(width, height, parts)}{caption}</figure>"
 
 
 def _svg(width: float, height: float, parts: Sequence[str]) -> str:
@@ -154,18 +157,26 @@ def _axes(frame: Frame, x_unit: str, y_unit: str, *, rows: bool = True) -> list[
 def _ticks(ends: tuple[float, float], about: int) -> list[float]:
     """Return round numbers between two ends."""
     step = 10.0 ** math.floor(math.log10(_span(ends) / about))
-    step *= next(f for f in (1, 2, 5, 10) if _span(ends) / (step * f) <= about)
+    step *= next((f for f in (1, 2, 5) if _span(ends) / (step * f) <= about), 10)
     first = math.ceil(ends[0] / step)
     last = math.floor(ends[1] / step)
     return [round(number * step, 12) for number in range(first, last + 1)]
 
 
 def _polyline(frame: Frame, values: Array, dt: float, colour: str, dashed: bool) -> str:
-    every = max(1, len(values) // _MOST_POINTS)
     points = " ".join(
         "{:.1f},{:.1f}".format(*frame.at(row * dt, float(values[row])))
-        for row in range(0, len(values), every)
-        if math.isfinite(values[row])
+        for row in _rows_to_draw(values)
     )
-    dashes = ' stroke-dasharray="4 3" opacity="0.7"' if dashed else ""
-    return f'<polyline points="{points}" fill="none" stroke="{colour}"{dashes}/>'
+    style = ' class="dashed"' if dashed else ""
+    return f'<polyline points="{points}" stroke="{colour}"{style}/>'
+
+
+def _rows_to_draw(values: Array) -> list[int]:
+    """Return the finite rows; of a long line the extremes of every stretch: no spike is lost."""
+    rows = np.flatnonzero(np.isfinite(values))
+    if len(rows) <= _MOST_POINTS:
+        return [int(row) for row in rows]
+    stretches = np.array_split(rows, _MOST_POINTS // 2)
+    ends = {int(part[find(values[part])]) for part in stretches for find in (np.argmin, np.argmax)}
+    return sorted(ends | {int(rows[0]), int(rows[-1])})

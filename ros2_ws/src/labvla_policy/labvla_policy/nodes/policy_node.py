@@ -39,6 +39,7 @@ from labvla_policy.nodes.policy_parameters import (
     TIMEOUT,
 )
 from labvla_policy.nodes.stamps import to_stamp
+from labvla_policy.nodes.teleop_server import TeleopServer
 from labvla_policy.runtime.arbiter import Arbiter
 from labvla_policy.runtime.beat import Beat, RealTime
 from labvla_policy.runtime.cell import Cell, CellError, load_cell
@@ -113,6 +114,19 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
             self._why_not_move,
         )
         self._statuses = self.create_publisher(PolicyStatus, "labvla/status", qos.RELIABLE)
+        self._teleop = TeleopServer(
+            self,
+            self.cell,
+            gate,
+            self._arbiter,
+            self._cycle,
+            self._controller.references,
+            self._outlet,
+            self._events,
+            self._beat,
+            self._why_not_move,
+            self._publish_status,
+        )
         # On a clock that always runs: a paused simulation is a state to be told, too.
         self.create_timer(
             STATUS_PERIOD, self._on_status_time, clock=Clock(clock_type=ClockType.STEADY_TIME)
@@ -137,8 +151,11 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
             self._controller,
             self._outlet,
             self._ros_now,
-            lambda: not self._cycle.instruction and not self._move_to.busy,
+            self._is_idle,
         )
+
+    def _is_idle(self) -> bool:
+        return not (self._cycle.instruction or self._move_to.busy or self._teleop.busy)
 
     def _make_services(self) -> None:
         self.create_service(
@@ -349,6 +366,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         self._ended = True
         self._loop.ready.set()  # whoever waits for it need not any more
         self._move_to.end()
+        self._teleop.end()
         if self._lockstep is not None:
             self._lockstep.beat.end()
         self._loop.end()

@@ -1,4 +1,4 @@
-"""From joints and gripper openings to the columns that a policy knows: `targets` the other way."""
+"""Between joints with gripper openings and the columns that a policy knows, all absolute."""
 
 from __future__ import annotations
 
@@ -22,3 +22,20 @@ def policy_columns(cell: Cell, positions: Array, openings: Array) -> Array:
         columns[..., places.gripper] = grippers.column_of_opening(arm.gripper, openings[..., index])
         first = last
     return columns
+
+
+def joints_and_openings(cell: Cell, columns: Array) -> tuple[Array, Array]:
+    """Return what rows in the policy's layout stand for: joints (rad) and openings (m).
+
+    A gripper far outside of its range is refused: its unit is another one.
+    """
+    joints = [
+        column
+        for arm, places in zip(cell.arms, cell.policy.columns.arms, strict=True)
+        for column in places.joints[: len(arm.joints)]
+    ]
+    openings = [
+        grippers.openings_of_column(arm.gripper, columns[:, places.gripper], arm.gripper_name)
+        for arm, places in zip(cell.arms, cell.policy.columns.arms, strict=True)
+    ]
+    return columns[:, joints], np.stack(openings, axis=1)

@@ -356,6 +356,38 @@ REASONS: dict[str, Reason] = {
         },
     ),
     **_group(
+        "teleop",
+        {
+            "teleop_took_over": (
+                "a person moves the arms; the policy waits, its instruction is kept",
+                "`labvla/hand_back` lets it go on from where the arms are then",
+            ),
+            "teleop_handed_back": (
+                "the person gave the motion back",
+                "nothing: a policy with an instruction plans anew from here",
+            ),
+            "teleop_gone": (
+                "the device's process says nothing any more; the arms stand and nobody owns them",
+                "start `labvla teleop` again; hand back, or give the instruction again",
+            ),
+            "jog_silent": (
+                "the device fell silent while it moved the arm, which comes to a smooth stop",
+                "look at cable, network and the process; the next word moves the arm again",
+            ),
+            "jog_frame": ("a jog in a frame that the cell does not have", "use tool or base"),
+            "jog_not_finite": ("a jog that is no number", "a broken device or publisher"),
+            "jog_speed": ("a jog faster than any hand may go", "m/s and rad/s are expected"),
+            "jog_gripper": (
+                "an opening that the cell's grippers do not have",
+                "metres between the fingers, by the gripper's name",
+            ),
+            "jog_limited": (
+                "the arm itself is what slows the tool down: the end of a joint, or a singularity",
+                "go another way, or turn the hand",
+            ),
+        },
+    ),
+    **_group(
         "gripper",
         {
             "gripper_missing": (

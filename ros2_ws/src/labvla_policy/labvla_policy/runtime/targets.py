@@ -14,8 +14,7 @@ import numpy as np
 
 from labvla_policy.runtime.cell import Cell
 from labvla_policy.runtime.cell.contract import ActionSpace
-from labvla_policy.runtime.columns import policy_columns
-from labvla_policy.runtime.grippers import openings_of_column
+from labvla_policy.runtime.columns import joints_and_openings, policy_columns
 from labvla_policy.runtime.quoting import quoted
 from labvla_policy.runtime.refusal import Refusal, Refused
 from labvla_policy.runtime.types import NANOSECONDS, Array, Observation, Prediction, Prefix
@@ -76,29 +75,20 @@ def absolute_targets(
         )
     _check_unused_columns(rows, cell.column_names)
 
-    joint_columns = [
-        column
-        for arm, places in zip(cell.arms, columns.arms, strict=True)
-        for column in places.joints[: len(arm.joints)]
-    ]
     dt = 1.0 / contract.row_rate
     offset = contract.row_offset
-    targets = rows[:, joint_columns]
+    targets, openings = joints_and_openings(cell, rows)
     if space == "velocity":
         targets = _anchor(observation, contract.anchor) + _integrated(targets, dt, offset)
     elif space == "delta_from_observation":
         targets = _anchor(observation, contract.anchor) + targets  # one anchor for all rows
-    openings = [
-        openings_of_column(arm.gripper, rows[:, places.gripper], arm.gripper_name)
-        for arm, places in zip(cell.arms, columns.arms, strict=True)
-    ]
     return Prediction(
         plan_start=observation.stamp + round(offset * dt * NANOSECONDS),
         dt=dt,
         joint_names=cell.joints,
         joint_targets=targets,
         gripper_names=tuple(arm.gripper_name for arm in cell.arms),
-        gripper_targets=np.stack(openings, axis=1),
+        gripper_targets=openings,
     )
 
 

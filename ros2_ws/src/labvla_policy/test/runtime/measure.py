@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from jogging_hand import TICK, Hand
 from runtime_support import MS, T0, at_rest, cell_of, plan_of, posture
 from test_cdr import JOINTS
 
@@ -53,6 +54,15 @@ def measure_narrow_gate() -> None:
     turn = np.array([0.4, 0, 0, 0, 0, 0, 0])
     gate, now, plan = Gate(cell), at_rest(cell, low), plan_of(cell, low + COURSE * turn)
     show("gate, franka, 0.5 mm above the bench", cost(lambda _: gate.check(plan, now)))
+
+
+def measure_jog(name: str, what: str, velocity: tuple[float, float, float]) -> None:
+    """A piece with everything: kinematics, the way to the stop, gate, 30 controller cycles."""
+    hand = Hand(name)
+    show(
+        f"jog, {name}, {what}",
+        cost(lambda _: hand.run(TICK / 1000, *velocity, 0.0, 0.0, 0.0)),
+    )
 
 
 def measure_assembly(width: int, height: int) -> None:
@@ -106,6 +116,9 @@ if __name__ == "__main__":
     for cell_name in ("franka", "ur5e", "dual_arm", "dual_franka"):
         measure_gate(cell_name)
     measure_narrow_gate()
+    for cell_name in ("franka", "ur5e", "dual_arm"):
+        measure_jog(cell_name, "free", (0.02, 0.02, 0.02))
+    measure_jog("franka", "into the bench", (0.0, 0.0, -0.12))
     measure_assembly(224, 224)
     measure_assembly(640, 480)
     measure_ring()

@@ -189,3 +189,17 @@ def test_a_folder_of_the_user_comes_first(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_the_files_hold_no_long_lines() -> None:
     assert max(len(line) for name in SHIPPED for line in text_of(name).splitlines()) <= 100
+
+
+def test_a_pose_is_found_again_from_its_matrix() -> None:
+    for rpy in np.random.default_rng(0).uniform(-math.pi, math.pi, (200, 3)):
+        matrix = Pose(position=(1.0, -2.0, 3.0), rpy=tuple(rpy)).matrix()
+        np.testing.assert_allclose(Pose.from_matrix(matrix).matrix(), matrix, atol=1e-9)
+
+
+@pytest.mark.parametrize("pitch", [math.pi / 2, -math.pi / 2])
+def test_a_pose_that_looks_straight_up_or_down_has_no_roll(pitch: float) -> None:
+    matrix = Pose(position=(0.0, 0.0, 0.0), rpy=(0.3, pitch, -1.1)).matrix()
+    found = Pose.from_matrix(matrix)
+    assert found.rpy[0] == 0.0
+    np.testing.assert_allclose(found.matrix(), matrix, atol=1e-9)

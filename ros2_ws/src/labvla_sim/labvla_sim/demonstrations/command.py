@@ -25,6 +25,7 @@ from labvla_data.files import replace_text
 from labvla_data.json_files import as_text, read_json
 from labvla_data.parallel import Progress, run_parallel, silent
 from labvla_policy.runtime.cell import Cell
+from labvla_sim.arms import arm_spec
 from labvla_sim.demonstrations.attempt import VARIATION, Attempt, as_recorded, carry_out
 from labvla_sim.demonstrations.course import MIXTURE
 from labvla_sim.demonstrations.frames import TRUTH, TRUTH_NAMES, features
@@ -78,6 +79,8 @@ def generate(
         progress: hears how many attempts are done.
     """
     _check(cell, wish)
+    for index, arm in enumerate(cell.arms):
+        arm_spec(arm, index)  # raises here, before anything is written, where there is no model
     recorded = as_recorded(cell, wish.size, wish.cameras)
     asked = _asked(recorded, wish)
     standing = _standing(target, asked)

@@ -60,21 +60,24 @@ class CameraPublisher:
                 CompressedImage(header=header, format="jpeg", data=array.array("B", data))
             )
         if self._info.get_subscription_count():
-            self._info.publish(self._intrinsics(header, width, height))
+            self._info.publish(intrinsics(self._camera, header, width, height))
 
-    def _intrinsics(self, header: Header, width: int, height: int) -> CameraInfo:
-        focal = height / 2 / np.tan(self._camera.vertical_fov / 2)
-        x, y = width / 2, height / 2
-        return CameraInfo(
-            header=header,
-            width=width,
-            height=height,
-            distortion_model="plumb_bob",
-            d=[0.0] * 5,
-            k=[focal, 0.0, x, 0.0, focal, y, 0.0, 0.0, 1.0],
-            r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
-            p=[focal, 0.0, x, 0.0, 0.0, focal, y, 0.0, 0.0, 0.0, 1.0, 0.0],
-        )
+
+def intrinsics(camera: Camera, header: Header, width: int, height: int) -> CameraInfo:
+    """Return what a driver would tell of the simulated lens."""
+    focal = height / 2 / np.tan(camera.vertical_fov / 2)
+    # Whole numbers are the middles of pixels, so the picture's middle lies between two of them.
+    x, y = (width - 1) / 2, (height - 1) / 2
+    return CameraInfo(
+        header=header,
+        width=width,
+        height=height,
+        distortion_model="plumb_bob",
+        d=[0.0] * 5,
+        k=[focal, 0.0, x, 0.0, focal, y, 0.0, 0.0, 1.0],
+        r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
+        p=[focal, 0.0, x, 0.0, 0.0, focal, y, 0.0, 0.0, 0.0, 1.0, 0.0],
+    )
 
 
 class CameraThread(threading.Thread):

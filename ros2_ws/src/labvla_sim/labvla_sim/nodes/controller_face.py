@@ -18,6 +18,7 @@ from labvla_policy.nodes.stamps import to_ns, to_stamp
 if TYPE_CHECKING:
     from labvla_policy.runtime.cell import Cell
     from labvla_sim.plant.controlled import ControlledCell
+    from labvla_sim.tasks.trial import Trial
 
 _MODES = {
     Mode.HOLD: ControllerState.HOLD,
@@ -44,7 +45,7 @@ class ControllerFace:
         self,
         node: Node,
         cell: Cell,
-        controlled: ControlledCell,
+        controlled: ControlledCell[Trial],
         clock: Callable[[], int],
         on_chunk: Callable[[int, int], None] = lambda _session, _sequence: None,
     ) -> None:

@@ -12,6 +12,7 @@ from labvla_msgs.srv import WatchInvariants
 
 if TYPE_CHECKING:
     from labvla_sim.plant.controlled import ControlledCell
+    from labvla_sim.tasks.trial import Trial
 
 _ACTIONS = (
     WatchInvariants.Request.BEGIN,
@@ -23,7 +24,7 @@ _ACTIONS = (
 class InvariantsFace:
     """Offers the monitor of a controlled cell; `lock` keeps the plant from ticking meanwhile."""
 
-    def __init__(self, node: Node, controlled: ControlledCell, lock: threading.Lock) -> None:
+    def __init__(self, node: Node, controlled: ControlledCell[Trial], lock: threading.Lock) -> None:
         self._controlled, self._lock = controlled, lock
         node.create_service(WatchInvariants, "sim/invariants", self._on_watch)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -11,20 +11,35 @@ from labvla_policy.runtime.controller_settings import effort_settings
 from labvla_sim.plant.invariants import InvariantMonitor
 
 if TYPE_CHECKING:
-    from labvla_sim.plant.sim_cell import RobotState
-    from labvla_sim.tasks.trial import Trial
+    from collections.abc import Sequence
+
+    from labvla_policy.runtime.types import Array
+    from labvla_sim.plant.sim_cell import RobotState, SimCell
 
 PERIOD = 1e-3  # s, one tick of the plant
 STATE_RATE = 50.0  # Hz, at which controller and grippers tell their state
 
 
-class ControlledCell:
-    """A trial whose arms follow chunks, under the eyes of a monitor.
+class Steppable(Protocol):
+    """A plant, and whatever watches it: a trial with its judge, or nothing."""
+
+    sim: SimCell
+
+    def step(self, torques: Sequence[float] | Array, widths: Sequence[float] | Array) -> None:
+        """Advance by one tick; see `SimCell.step`."""
+        ...
+
+
+Watched = TypeVar("Watched", bound=Steppable)
+
+
+class ControlledCell(Generic[Watched]):
+    """A plant whose arms follow chunks, under the eyes of a monitor.
 
     One thread ticks it; `submit` and the requests may come from another.
     """
 
-    def __init__(self, trial: Trial) -> None:
+    def __init__(self, trial: Watched) -> None:
         self.trial = trial
         self.controller = Controller(config_from_dict(effort_settings(trial.sim.cell)))
         self.monitor = InvariantMonitor(trial.sim.cell)

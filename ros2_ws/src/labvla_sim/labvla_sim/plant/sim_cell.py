@@ -130,6 +130,19 @@ class SimCell:
             self._random = np.random.default_rng([seed, 0x5E15])
             self._draw_noise()
 
+    def place(self, positions: Sequence[float] | Array) -> None:
+        """Put all joints and things where a snapshot of the same scene had them, at rest."""
+        wanted = np.asarray(positions, dtype=np.float64)
+        with self._lock:
+            if wanted.shape != self._data.qpos.shape or not np.isfinite(wanted).all():
+                raise ValueError(
+                    f"expected {len(self._data.qpos)} finite positions as in a snapshot of this "
+                    f"scene, got {wanted.shape}"
+                )
+            self._data.qpos[:] = wanted
+            self._data.qvel[:] = 0.0
+            mujoco.mj_forward(self.scene.model, self._data)
+
     @property
     def stamp(self) -> int:
         """Simulated time in ns; it never goes back, not even at a reset."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from labvla_bringup.cli.common import add_json, cell_from
-from labvla_bringup.cli.datasets import add_dataset, add_workers, dataset_errors
+from labvla_bringup.cli.datasets import add_dataset, add_workers, dataset_errors, positive
 from labvla_bringup.cli.errors import ExitCode, Refusal, UsageError
 from labvla_bringup.cli.progress import progress_bar
 from labvla_bringup.console import print_json, print_table
@@ -21,6 +21,7 @@ from labvla_data.checks.stats import stats
 from labvla_data.checks.validate import validate
 from labvla_data.dataset import norm_stats, robot_schema
 from labvla_data.json_files import read_json, write_json
+from labvla_data.view.command import EPISODES, PICTURES, view
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -157,18 +158,30 @@ def _episodes_to_drop(arguments: argparse.Namespace) -> list[int]:
             raise UsageError(
                 f"--drop-episodes: expected numbers as in 1,5,9; got {arguments.drop_episodes!r}"
             ) from None
-    report = read_json(arguments.report)
-    try:
-        if Path(report["root"]).resolve() != arguments.dataset.resolve():
-            raise UsageError(f"{arguments.report} is about {report['root']}")
-        if report["dataset_incompatible"] and not arguments.allow_incompatible:
-            reasons = "; ".join(report["dataset_incompatible_reasons"])
-            raise Refusal(f"{arguments.dataset}: {reasons}. --allow-incompatible copies it anyway")
-        return [int(number) for number in report["bad_episodes"]]
-    except (KeyError, TypeError, ValueError) as error:
-        raise UsageError(
-            f"{arguments.report}: expected a report of `scan`; missing: {error}"
-        ) from None
+    report = _scan_report(arguments.report, arguments.dataset)
+    if report["dataset_incompatible"] and not arguments.allow_incompatible:
+        reasons = "; ".join(report["dataset_incompatible_reasons"])
+        raise Refusal(f"{arguments.dataset}: {reasons}. --allow-incompatible copies it anyway")
+    return [int(number) for number in report["bad_episodes"]]
+
+
+def _scan_report(path: Path, dataset: Path) -> dict[str, Any]:
+    """Read what `scan --out` has written about a dataset."""
+    report: dict[str, Any] = read_json(path)
+    needed = {
+        "root": str,
+        "bad_episodes": list,
+        "dataset_incompatible": bool,
+        "dataset_incompatible_reasons": list,
+        "per_episode_reasons": dict,
+        "per_episode_warnings": dict,
+    }
+    for key, kind in needed.items():
+        if not isinstance(report, dict) or not isinstance(report.get(key), kind):
+            raise UsageError(f"{path}: expected a report of `labvla data scan`; missing: {key}")
+    if Path(report["root"]).resolve() != dataset.resolve():
+        raise UsageError(f"{path} is about {report['root']}")
+    return report
 
 
 def _add_stats(parser: argparse.ArgumentParser) -> None:
@@ -286,6 +299,41 @@ def _tell_issues(arguments: argparse.Namespace, report: dict[str, Any]) -> int:
     return ExitCode.DONE if report["ok"] else ExitCode.NO
 
 
+def _add_view(parser: argparse.ArgumentParser) -> None:
+    add_dataset(parser)
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="the page (default: DATASET.html beside DATASET)"
+    )
+    parser.add_argument("--report", type=Path, metavar="FILE", help="mark what `scan --out` found")
+    for name, default, text in (
+        ("episodes", EPISODES, "shown one by one, spread over all"),
+        ("pictures", PICTURES, "of every camera in each of them"),
+    ):
+        parser.add_argument(
+            f"--{name}", type=positive, metavar="N", default=default, help=f"{text} (%(default)s)"
+        )
+
+
+def _view(arguments: argparse.Namespace) -> int:
+    folder: Path = arguments.dataset
+    beside = folder.resolve()
+    with progress_bar("episodes") as tell:
+        done = view(
+            folder,
+            arguments.out or beside.with_name(f"{beside.name}.html"),
+            episodes=arguments.episodes,
+            pictures=arguments.pictures,
+            report=_scan_report(arguments.report, folder) if arguments.report else None,
+            progress=tell,
+        )
+    if arguments.json:
+        print_json(done)
+        return ExitCode.DONE
+    shown, whole = len(done["shown"]), done["episodes"]
+    print(f"{done['page']}: {shown} of {whole} episodes, {done['bytes'] / 1e6:.1f} MB")
+    return ExitCode.DONE
+
+
 @dataclass(frozen=True)
 class _Verb:
     """A part of the command."""
@@ -301,4 +349,5 @@ _VERBS = {
     "stats": _Verb("compute normalisation statistics", _add_stats, _stats),
     "validate": _Verb("compare index, tables and videos", _add_validate, _validate),
     "preflight": _Verb("whether training can begin", _add_preflight, _preflight),
+    "view": _Verb("make one HTML page to look at", _add_view, _view),
 }

@@ -20,13 +20,18 @@ _MARKS = {"pass": "[green]pass[/]", "fail": "[bold red]FAIL[/]", "skip": "[yello
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("cell", metavar="CELL", nargs="?", help="name or file of a cell")
+    parser.add_argument(
+        "--cameras",
+        action="store_true",
+        help="see whether calibrated cameras have moved; the board has to be at its place",
+    )
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run all checks; exit code 1 when one fails."""
     results = []
-    for result in examine(Context(arguments.cell), CHECKS):
+    for result in examine(Context(arguments.cell, arguments.cameras), CHECKS):
         results.append(result)
         if not arguments.json:
             _show(result)

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labvla_data.checks.findings import Detector, Look, ScanSettings
+from labvla_data.dataset.features import STAMPS
 from labvla_data.dataset.reader import Dataset, Episode
 from labvla_policy.runtime.types import NANOSECONDS
 
-STAMPS = "stamps"  # when the samples of a frame were taken (ns); the exporter writes it
 _TOLERANCE = 1e-4  # s, as LeRobot has it
 
 

@@ -64,7 +64,7 @@ class BadPictures(Detector):
                 black.append(frame)
             if frame % _SHARPNESS_EVERY == 0:
                 sharpness.append(_sharpness(grey))
-            if kept is None or np.abs(thin - kept).mean() > settings.frozen_change:
+            if kept is None or _differs(thin, kept, settings):
                 kept, since = thin, frame
             elif (
                 _moved(travelled, since, frame) > settings.frozen_motion and frame - since > longest
@@ -97,6 +97,12 @@ class BadPictures(Detector):
                         usual=round(usual, 2),
                     )
         return overview
+
+
+def _differs(one: NDArray[np.int16], other: NDArray[np.int16], settings: ScanSettings) -> bool:
+    """Whether two pictures show different moments; a codec changes a little everywhere."""
+    change = np.abs(one - other)
+    return bool(change.mean() > settings.frozen_change or change.max() > settings.frozen_spot)
 
 
 def _sharpness(grey: NDArray[np.uint8]) -> float:

@@ -98,6 +98,12 @@ def cameras_are_mounted_on_known_frames(
                 f"expected one of {', '.join(known)}, got '{camera.mount.frame}'",
                 did_you_mean(camera.mount.frame, known),
             )
+        if camera.calibration and camera.calibration.board_place.frame not in known:
+            yield Finding(
+                f"cameras[{index}].calibration.board_place.frame",
+                f"expected one of {', '.join(known)}, got '{camera.calibration.board_place.frame}'",
+                did_you_mean(camera.calibration.board_place.frame, known),
+            )
 
 
 def box_is_ordered(lower: Vector3, upper: Vector3) -> Iterator[Finding]:

@@ -11,6 +11,9 @@ from labvla_policy.runtime.cell.units import ANGLE, LENGTH
 
 Vector3 = tuple[float, float, float]
 
+# Nearer to the vertical than this (rad), roll and yaw turn about the same axis.
+_STRAIGHT = 1e-9
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pose:
@@ -21,6 +24,19 @@ class Pose:
         Vector3,
         key("roll, pitch, yaw about the fixed x, y, z axes in turn, as in URDF", dimension=ANGLE),
     ] = (0.0, 0.0, 0.0)
+
+    @classmethod
+    def from_matrix(cls, transform: NDArray[np.float64]) -> "Pose":
+        """Return the pose of a 4 x 4 transform; looking straight up or down, roll is zero."""
+        r = transform[:3, :3]
+        flat = float(np.hypot(r[0, 0], r[1, 0]))
+        pitch = float(np.arctan2(-r[2, 0], flat))
+        if flat > _STRAIGHT:
+            roll, yaw = np.arctan2(r[2, 1], r[2, 2]), np.arctan2(r[1, 0], r[0, 0])
+        else:
+            roll, yaw = 0.0, np.arctan2(-r[0, 1], r[1, 1])
+        x, y, z = (float(value) for value in transform[:3, 3])
+        return cls(position=(x, y, z), rpy=(float(roll), pitch, float(yaw)))
 
     def matrix(self) -> NDArray[np.float64]:
         """Return the 4 x 4 transform that takes points of this frame to the outer one."""

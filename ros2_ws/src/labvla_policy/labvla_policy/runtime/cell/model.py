@@ -12,8 +12,16 @@ from labvla_policy.runtime.cell.arm import Arm, Posture
 from labvla_policy.runtime.cell.contract import PolicyContract
 from labvla_policy.runtime.cell.geometry import Box, KeepOut, Pose
 from labvla_policy.runtime.cell.hashing import fingerprint
-from labvla_policy.runtime.cell.schema import FRAME_NAME, FREE_TEXT, IDENTIFIER, ROS_NAME, key
-from labvla_policy.runtime.cell.units import ANGLE, FREQUENCY, TIME
+from labvla_policy.runtime.cell.schema import (
+    DATE,
+    DICTIONARY,
+    FRAME_NAME,
+    FREE_TEXT,
+    IDENTIFIER,
+    ROS_NAME,
+    key,
+)
+from labvla_policy.runtime.cell.units import ANGLE, FREQUENCY, LENGTH, PIXELS, RATIO, TIME
 
 MOST_CAMERA_SLOTS = 3
 
@@ -90,6 +98,67 @@ class Mount(Pose):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CalibrationBoard:
+    """The ChArUco board that a camera was calibrated with."""
+
+    columns: Annotated[int, key("squares along the top edge", at_least=3, at_most=30)]
+    rows: Annotated[int, key("squares down the left edge", at_least=3, at_most=30)]
+    square: Annotated[float, key("edge of a square", dimension=LENGTH, above=0)]
+    marker: Annotated[float, key("edge of a marker", dimension=LENGTH, above=0)]
+    dictionary: Annotated[str, key("OpenCV's name of the markers, as 5X5_100", form=DICTIONARY)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoardPlace(Pose):
+    """Where the board was: origin at its top left corner, x right, y down, z into the paper."""
+
+    frame: Annotated[
+        str, key("the cell's frame, or an arm's base_frame or flange_frame", form=FRAME_NAME)
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationLens:
+    """The intrinsics that a mount was computed with."""
+
+    width: Annotated[int, key("pixels per row", at_least=16, at_most=8192)]
+    height: Annotated[int, key("rows of pixels", at_least=16, at_most=8192)]
+    focal: Annotated[tuple[float, float], key("focal lengths, x and y", dimension=PIXELS, above=0)]
+    centre: Annotated[
+        tuple[float, float],
+        key("where the optical axis meets the picture, x and y", dimension=PIXELS),
+    ]
+    distortion: Annotated[
+        tuple[float, ...],
+        key("coefficients in OpenCV's order, 5 or 8", dimension=RATIO, fewest=5, most=8),
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """How a mount was measured; written by `labvla calibrate camera`."""
+
+    date: Annotated[str, key("when, as '2026-11-21' in quotes", form=DATE)]
+    views: Annotated[int, key("how many views were used", at_least=1)]
+    residual: Annotated[
+        float,
+        key("root mean square between seen and predicted corners", dimension=PIXELS, at_least=0),
+    ]
+    position_error: Annotated[
+        float | None, key("standard error of the position", dimension=LENGTH, at_least=0)
+    ] = None
+    rotation_error: Annotated[
+        float | None, key("standard error of the rotation", dimension=ANGLE, at_least=0)
+    ] = None
+    board: Annotated[CalibrationBoard, key("what was looked at")]
+    board_place: Annotated[
+        BoardPlace,
+        key("where it was: put it back there, and the doctor sees whether the camera moved"),
+    ]
+    lens: Annotated[CalibrationLens, key("intrinsics of the camera at that time")]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Camera:
     """A colour camera."""
 
@@ -140,6 +209,11 @@ class Camera:
         ),
     ]
     mount: Annotated[Mount, key("pose of the camera's body")]
+    calibration: Annotated[
+        Calibration | None,
+        # What the mount is counts, not how it became known.
+        key("how the mount was measured; none: by hand or by drawing", hashed=False),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,6 +28,8 @@ IDENTIFIER = Form(
 )
 FREE_TEXT = Form("a text", re.compile(r".*\S.*", re.DOTALL))
 JOINT_NAME = Form("a joint name of letters, digits and _", re.compile(r"[A-Za-z][A-Za-z0-9_]*"))
+DATE = Form("a day as 2026-11-21", re.compile(r"\d{4}-\d{2}-\d{2}"))
+DICTIONARY = Form("a dictionary as 5X5_100", re.compile(r"[4-7]X[4-7]_(?:50|100|250|1000)"))
 PREFIX = Form("'' or a prefix that ends with _", re.compile(r"(?:[A-Za-z][A-Za-z0-9_]*_)?"))
 FRAME_NAME = Form("a frame name", re.compile(r"[A-Za-z][A-Za-z0-9_/]*"))
 ROS_NAME = Form(

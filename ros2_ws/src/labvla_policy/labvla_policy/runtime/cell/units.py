@@ -34,6 +34,7 @@ class Dimension:
 
 
 RATIO = Dimension("ratio", {"": 1.0, "%": 0.01})
+PIXELS = Dimension("number of pixels", {"px": 1.0})
 LENGTH = Dimension("length", {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6})
 ANGLE = Dimension("angle", {"rad": 1.0, "mrad": 1e-3, "deg": _DEGREE})
 TIME = Dimension("time", {"s": 1.0, "ms": 1e-3, "us": 1e-6})
@@ -52,6 +53,7 @@ ANGULAR_STIFFNESS = Dimension("angular stiffness", {"Nm/rad": 1.0, "Nm/deg": 1.0
 
 DIMENSIONS = (
     RATIO,
+    PIXELS,
     LENGTH,
     ANGLE,
     TIME,

@@ -43,7 +43,7 @@ def camera_rings(
     """
 
     def serialised(camera: Camera) -> Callable[[Any], Pixels]:
-        return partial(_decode, camera, convert)
+        return partial(decode_message, camera, convert)
 
     return {
         camera.name: Ring(
@@ -56,9 +56,10 @@ def camera_rings(
     }
 
 
-def _decode(
+def decode_message(
     camera: Camera, convert: Callable[[ImageMessage], Pixels] | None, message: Any
 ) -> Pixels:
+    """Return the pixels of a serialised message of a camera, or refuse it."""
     read = cdr.read_compressed_image if camera.encoding == "jpeg" else cdr.read_image
     picture = read(message)
     if camera.frame_id is not None and picture.frame_id != camera.frame_id:

@@ -1,0 +1,15 @@
+"""What people look at, on any computer of the lab: rviz, and a socket for Foxglove."""
+
+from dataclasses import replace
+
+from labvla_bringup.launching.actions import launch_description
+from labvla_bringup.launching.choices import NAMESPACE, RVIZ, YES_NO, Choice, cell, views_stack
+from launch import LaunchDescription
+
+FOXGLOVE = Choice("foxglove", "run foxglove_bridge, for this computer alone", "false", YES_NO)
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Return what `ros2 launch` runs."""
+    choices = (cell(None), replace(RVIZ, default="true"), FOXGLOVE, NAMESPACE)
+    return launch_description(choices, views_stack)

@@ -1,0 +1,165 @@
+"""The launch files under the real `ros2 launch`, spawner and robot_state_publisher.
+
+The robots' drivers are the stand-ins of vendors/, and the controller manager keeps books only.
+"""
+
+from pathlib import Path
+
+import launch_rig
+import pytest
+import yaml
+from launch_rig import Launch
+
+from labvla_policy.runtime.cell import load_cell
+
+if reason := launch_rig.what_is_missing():
+    pytest.skip(reason, allow_module_level=True)
+
+FILES = ("franka", "ur5e", "dual_arm", "policy", "record", "monitor")
+FAKE = "use_fake_hardware:=true"
+DRIVER = {"/controller_manager", "/robot_state_publisher"}
+CAMERAS = {f"/{name}_color_optical_frame_publisher" for name in ("front", "side", "wrist")}
+
+
+@pytest.fixture
+def launch(tmp_path):
+    """Return what launches a file; whatever it left is killed."""
+    running = []
+
+    def start(file, *arguments):
+        folder = tmp_path / file
+        folder.mkdir()
+        running.append(Launch(folder, f"{file}.launch.py", *arguments).__enter__())
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.__exit__()
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_argument_is_explained(file):
+    shown = launch_rig.run(f"{file}.launch.py", "--show-args")
+    assert shown.returncode == 0, shown.stderr
+    assert "'namespace':\n        of all nodes" in shown.stdout
+    assert "no description given" not in shown.stdout
+
+
+def test_a_fake_franka_comes_up_and_ctrl_c_leaves_nothing(launch):
+    stack = launch("franka", FAKE)
+    books = stack.books("joint_state_broadcaster", "labvla_controller")
+    assert ["labvla_controller"] in books["switches"]
+    assert books["arguments"]["joint_state_broadcaster"] == [
+        "--remap",
+        "joint_states:=franka/joint_states",
+    ]
+    (file,) = books["files"]["labvla_controller"]
+    told = yaml.safe_load(Path(file).read_text())["/**/labvla_controller"]["ros__parameters"]
+    assert told["joints"] == list(load_cell("franka").joints)
+    hand = {"/franka_gripper", "/joint_state_publisher"}
+    stack.wait_for_nodes(*DRIVER, *CAMERAS, *hand, "/bench_publisher", "/recorder")
+    assert len(stack.running()) > 8
+
+    stack.interrupt()
+    stack.end()
+    assert stack.running() == {}
+    log = stack.log.read_text().splitlines()
+    assert not [line for line in log if line.startswith("[recorder") and "Traceback" in line]
+
+
+def test_in_a_namespace_everything_of_a_franka_is_in_it(launch):
+    stack = launch("franka", FAKE, "namespace:=/lab1", "record:=false")
+    stack.books("joint_state_broadcaster", "labvla_controller", namespace="/lab1")
+    stack.wait_for_nodes("/lab1/franka_gripper", "/lab1/robot_state_publisher")
+    outside = {name for name in stack.nodes() if not name.startswith(("/lab1/", "/onlooker"))}
+    assert outside == set()
+
+
+def test_a_fake_ur5e_comes_up_without_any_controller_of_its_makers_moving_it(launch):
+    stack = launch("ur5e", FAKE, "record:=false")
+    books = stack.books(
+        "joint_state_broadcaster", "robotiq_gripper_controller", "labvla_controller"
+    )
+    assert books["states"].get("scaled_joint_trajectory_controller") != "active"
+    assert ["labvla_controller"] in books["switches"]
+
+
+def test_two_urs_share_one_manager(launch):
+    stack = launch("dual_arm", FAKE, "record:=false")
+    sides = [
+        f"{arm}_{name}"
+        for arm in ("left", "right")
+        for name in ("io_and_status_controller", "force_torque_sensor_broadcaster")
+    ]
+    books = stack.books("joint_state_broadcaster", *sides, "labvla_controller")
+    assert books["update_rate"] == 500
+    assert sorted(books["switches"], key=len)[0] == ["labvla_controller"]
+    assert len(books["switches"]) == 2  # one request for all broadcasters, one for what moves
+
+
+def test_two_frankas_share_one_manager_and_have_a_hand_each(launch):
+    stack = launch("dual_arm", FAKE, "cell:=dual_franka", "record:=false")
+    books = stack.books("joint_state_broadcaster", "labvla_controller")
+    assert books["update_rate"] == 1000
+    stack.wait_for_nodes("/left/franka_gripper", "/right/franka_gripper")
+
+
+def test_two_real_urs_have_their_drivers_helpers_in_the_arms_namespaces(launch):
+    stack = launch("dual_arm", "left_ip:=10.0.0.2", "right_ip:=10.0.0.3", "record:=false")
+    stack.wait_for_nodes(
+        *(
+            f"/{arm}/{name}"
+            for arm in ("left", "right")
+            for name in ("dashboard_client", "controller_stopper", "ur_robot_state_helper")
+        )
+    )
+
+
+def test_the_policy_alone_runs_on_the_other_computer(launch):
+    stack = launch("policy", "cell:=franka", "policy:=replay")
+    stack.wait_for_nodes("/policy")
+    assert not stack.nodes() & {*DRIVER, "/recorder"}
+
+
+def test_the_recorder_and_the_views_run_alone(launch):
+    launch("record", "cell:=ur5e").wait_for_nodes("/recorder")
+    launch("monitor", "cell:=ur5e").wait_for_nodes("/rviz")
+
+
+def test_a_process_that_is_killed_comes_again(launch):
+    stack = launch("record", "cell:=ur5e")
+    stack.wait_for_nodes("/recorder")
+    stack.kill("recorder_node")
+    stack.wait_for_word("recorder ended with code -9; starting it again")
+    stack.wait_for(
+        "recorder", lambda: any("/recorder_node " in w for w in stack.running().values())
+    )
+
+
+def test_without_its_controller_manager_nothing_goes_on(launch):
+    stack = launch("dual_arm", FAKE, "record:=false")
+    stack.books("labvla_controller")
+    stack.kill("ros2_control_node")
+    stack.end()
+    assert "ros2_control_node ended with code -9: nothing goes on" in stack.log.read_text()
+    assert stack.running() == {}
+
+
+@pytest.mark.parametrize(
+    ("file", "arguments", "why"),
+    [
+        ("franka", (), "expected the robot's address (robot_ip)"),
+        ("franka", (FAKE, "cell:=nowhere"), "nowhere"),
+        ("franka", (FAKE, "cell:=ur5e", "namespace:=/a"), "expected no namespace"),
+        ("franka", (FAKE, "cell:=dual_franka"), "another launch file is for it"),
+        ("franka", (FAKE, "policy:=expert"), "true state, which a real cell has not"),
+        ("franka", (FAKE, "checkpoint:=/x"), "expected a policy that is told it"),
+        ("franka", (FAKE, "controller:=pid"), "Valid options are: ['labvla', 'jtc', 'crisp']"),
+        ("policy", ("cell:=franka",), "expected the option checkpoint"),
+    ],
+)
+def test_what_cannot_be_started_says_why_and_starts_nothing(file, arguments, why):
+    ended = launch_rig.run(f"{file}.launch.py", *arguments)
+    assert ended.returncode != 0
+    assert why in ended.stdout + ended.stderr
+    assert "process started" not in ended.stdout

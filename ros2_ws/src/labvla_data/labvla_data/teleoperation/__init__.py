@@ -1,0 +1,1 @@
+"""Teleoperation input: what people hold in their hands, as readings that all devices share."""
