@@ -28,14 +28,10 @@ COMMANDS = {
     "teleop": "move the arm by keyboard, gamepad, SpaceMouse or script; take over from a policy",
     "record": "record episodes; repair recordings",
     "export": "turn recordings into a dataset to train on",
-<<<<<<< HEAD
-    "data": "scan, clean, stats, validate, preflight: examine datasets before training",
-    "generate": "make demonstrations in simulation: a dataset to train on",
-=======
     "data": "scan, clean, stats, validate, preflight, view: examine datasets before training",
     "calibrate": "print a board, calibrate a camera with it, see whether it moved",
     "replay": "drive the simulator from a recording and compare",
->>>>>>> main
+    "generate": "make demonstrations in simulation: a dataset to train on",
     "infer": "compute one chunk of actions from files",
     "serve": "serve a checkpoint over the OpenPI protocol",
     "bench": "measure: control, data, delay, export, model, node, sim, soak",
