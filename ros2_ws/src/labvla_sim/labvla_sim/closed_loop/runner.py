@@ -153,19 +153,13 @@ class _Run:
         self._senses = Senses(cell, trial.sim, renderer)
         self._tally = Tally()
         self._references = ReferenceHistory()
+        assembly = settings.assembly if renderer else _without_pictures(cell, settings.assembly)
         # Of its own: what the policy is asked about must not change what the onlooker sees.
-        self._assembler = Assembler(
-            cell, self._senses.states, self._senses.cameras, settings.assembly
-        )
+        self._assembler = Assembler(cell, self._senses.states, self._senses.cameras, assembly)
         self._sequence = self._taken = 0
         self._cycle = Cycle(
             cell=cell,
-            assembler=Assembler(
-                cell,
-                self._senses.states,
-                self._senses.cameras,
-                settings.assembly if renderer else _without_pictures(cell, settings.assembly),
-            ),
+            assembler=Assembler(cell, self._senses.states, self._senses.cameras, assembly),
             scheduler=Scheduler(settings.scheduler, cell.policy.row_rate, cell.policy.row_offset),
             gate=gate,
             arbiter=Arbiter(),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # Not under `observation.`: LeRobot's policies take all that is there for what a robot can sense.
 TRUTH = "truth"
-_OBJECTS = (TARGET, BUTTON)
+_OBJECTS = {"beaker": TARGET, "button": BUTTON}  # name -> body
 _STATES = ("beaker.held", "beaker.tilt", "button.travel", "hot_plate.running")
 TRUTH_NAMES = (
     *(
@@ -61,8 +61,8 @@ def truth_row(cell: Cell, scene: SceneDescription, truth: Truth) -> Array:
     base = np.linalg.inv(cell.arms[0].base.matrix())
     tool = np.linalg.inv(truth.tools[0])
     places = [
-        (frame @ [*truth.bodies[thing].position, 1.0])[:3]
-        for thing in _OBJECTS
+        (frame @ [*truth.bodies[body].position, 1.0])[:3]
+        for body in _OBJECTS.values()
         for frame in (base, tool)
     ]
     held = is_held(truth, size_of(scene.beaker(TARGET)).diameter)
@@ -97,7 +97,7 @@ def frames(cell: Cell, moments: list[Moment], motion: MotionRecorder) -> list[di
             break
         action = policy_columns(cell, target.positions, target.openings)
         shown = {stamp.camera: stamp.stamp for stamp in seen.camera_stamps}
-        stamps = [seen.stamp, *(shown[camera] for camera in cameras)]
+        stamps = [seen.stamp, *(shown.get(camera, 0) for camera in cameras)]
         result.append(
             {
                 STATE: seen.state.astype(np.float32),
