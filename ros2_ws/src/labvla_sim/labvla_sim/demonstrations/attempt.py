@@ -23,8 +23,9 @@ from labvla_sim.demonstrations.reasons import Refused
 from labvla_sim.plant import CellRenderer, SimCell
 from labvla_sim.tasks import TASKS, Episode, Trial, sample_episode
 from labvla_sim.tasks.sampling import NoRoom
+from labvla_sim.tasks.variation import VariationName
 
-VARIATION = "train"
+VARIATION: VariationName = "train"
 # Seeds of attempts: two datasets with other seeds never have an episode in common.
 SEEDS_APART = 1_000_000
 _LONGEST_END = 2.0  # s that the expert may go on after success, until it has nothing more to do

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from labvla_data.dataset import ACTION, IMAGES, STATE, Column, Features
+from labvla_data.dataset.features import INTERVENTION, STAMPS
 from labvla_data.export.commands import Track
-from labvla_data.export.episode import INTERVENTION, STAMPS, features_of
+from labvla_data.export.episode import features_of
 from labvla_policy.runtime.columns import policy_columns
 from labvla_policy.runtime.types import NANOSECONDS, Array, Observation
 from labvla_sim.scene.glass import size_of
