@@ -56,7 +56,7 @@ def make_streams(node: Node, cell: Cell, settings: Settings) -> Iterator[tuple[s
         fingers = node.create_publisher(JointState, topic, qos.RELIABLE)
         yield topic, Stream(fingers, [message], GRIPPER_RATE, start)
     for camera, phase in zip(cell.policy_cameras, load.phases, strict=True):
-        pictures = streams.pictures(load, f"{camera.name}_optical_frame")
+        pictures = streams.pictures(load, camera.frame_id or "")
         publisher = node.create_publisher(Image, camera.topic, qos.IMAGES)
         due = start + phase * NANOSECONDS
         yield camera.topic, Stream(publisher, pictures, camera.rate, due)

@@ -55,6 +55,7 @@ class StandIn:
                 joint_names=self._cell.joints,
                 reference_positions=streams.posture(self._cell),
                 reference_velocities=[0.0] * len(self._cell.joints),
+                measured_positions=streams.posture(self._cell),
                 plan_remaining=max(0.0, (self._end - now) / NANOSECONDS),
             )
         )

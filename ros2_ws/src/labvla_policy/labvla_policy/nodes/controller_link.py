@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from rclpy.node import Node
@@ -10,9 +10,11 @@ from std_srvs.srv import Trigger
 
 from labvla_msgs.msg import ControllerState
 from labvla_policy.nodes import qos
+from labvla_policy.nodes.events import Events
 from labvla_policy.nodes.stamps import to_ns
 from labvla_policy.runtime.cell import Cell
 from labvla_policy.runtime.reference import Mode, Reference, ReferenceHistory
+from labvla_policy.runtime.refusal import Refusal, Refused
 from labvla_policy.runtime.types import NANOSECONDS
 
 _MODES = {getattr(ControllerState, mode.name): mode for mode in Mode}
@@ -21,8 +23,9 @@ _MODES = {getattr(ControllerState, mode.name): mode for mode in Mode}
 class ControllerLink:
     """Keeps the controller's last states, and passes requests on to it."""
 
-    def __init__(self, node: Node, cell: Cell) -> None:
+    def __init__(self, node: Node, cell: Cell, events: Events) -> None:
         name = cell.controller.name
+        self._events = events
         self._joints = cell.joints
         self.references = ReferenceHistory()
         self._newest: ControllerState | None = None
@@ -58,16 +61,43 @@ class ControllerLink:
         }
 
     def _on_state(self, message: ControllerState) -> None:
+        try:
+            reference = reference_of(message, self._joints)
+        except Refused as refused:
+            self._events.refused(refused.refusal, to_ns(message.stamp))
+            return
         self._newest = message
-        order = [message.joint_names.index(joint) for joint in self._joints]
-        self.references.add(
-            Reference(
-                to_ns(message.stamp),
-                np.asarray(message.reference_positions)[order],
-                np.asarray(message.reference_velocities)[order],
-                round(message.plan_remaining * NANOSECONDS),
-                _MODES[message.mode],
-                np.asarray(message.measured_positions)[order],
-                message.speed_scaling,
-            )
-        )
+        self.references.add(reference)
+
+
+def reference_of(message: ControllerState, joints: Sequence[str]) -> Reference:
+    """Return what a state says of the joints, or raise why it is of no use."""
+    names = list(message.joint_names)
+    missing = [joint for joint in joints if joint not in names]
+    if missing:
+        raise _useless(f"expected {', '.join(joints)}; there is no {', '.join(missing)}")
+    if message.mode not in _MODES:
+        raise _useless(f"expected a mode of {', '.join(map(str, _MODES))}, got {message.mode}")
+    order = [names.index(joint) for joint in joints]
+    columns = {}
+    for field in ("reference_positions", "reference_velocities", "measured_positions"):
+        values = np.asarray(getattr(message, field))
+        if len(values) != len(names):
+            raise _useless(f"expected {len(names)} {field}, as many as names, got {len(values)}")
+        columns[field] = values[order]
+    for field in ("reference_positions", "reference_velocities"):
+        if not np.isfinite(columns[field]).all():
+            raise _useless(f"{field}: not all are finite numbers")
+    return Reference(
+        to_ns(message.stamp),
+        columns["reference_positions"],
+        columns["reference_velocities"],
+        round(message.plan_remaining * NANOSECONDS),
+        _MODES[message.mode],
+        columns["measured_positions"],
+        message.speed_scaling,
+    )
+
+
+def _useless(detail: str) -> Refused:
+    return Refused(Refusal("controller_state", f"{detail}: is it the controller of this cell?"))

@@ -70,7 +70,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         self._inputs = Inputs(self, self.cell)
         self._events = Events(self)
         self._arbiter = Arbiter()
-        self._controller = ControllerLink(self, self.cell)
+        self._controller = ControllerLink(self, self.cell, self._events)
         self._outlet = ChunkOutlet(self, self.cell)
         gate = Gate(self.cell)
         lockstep = LOCKSTEP.read(self)

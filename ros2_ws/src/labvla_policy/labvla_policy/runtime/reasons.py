@@ -30,6 +30,10 @@ REASONS: dict[str, Reason] = {
                 "a serialised message is cut short or of another type",
                 "check the topic's type and the transport",
             ),
+            "controller_state": (
+                "a state of the controller lacks joints or numbers, or has a mode that is none",
+                "run controller and policy with the same cell, and of the same version",
+            ),
             "stamp_order": (
                 "a message is not newer than the one before it",
                 "two publishers on one topic, or a driver that repeats stamps",
