@@ -17,6 +17,7 @@ from labvla_sim.scene import Beaker, Place, SceneDescription
 from labvla_sim.tasks import TASKS, VARIATIONS, sample_episode
 from labvla_sim.tasks.pick import PickJudge
 from labvla_sim.tasks.press import PressJudge
+from labvla_sim.tasks.sampling import sample_scene
 
 CELL = load_cell("franka")
 
@@ -55,14 +56,43 @@ def test_the_ranges_are_as_wide_as_promised():
     assert (ood.camera_position, ood.camera_angle) == pytest.approx((0.02, np.deg2rad(2)))
 
 
-def test_no_colour_of_ood_is_used_in_training():
-    known, new = VARIATIONS["train"].colours, VARIATIONS["ood"].colours
-    for kind in ("bench", "mat", "wall", "glass", "liquid", "device", "button", "clutter"):
-        for colour in getattr(new, kind):
-            nearest = min(
-                np.abs(np.subtract(colour, other)).max() for other in getattr(known, kind)
-            )
-            assert nearest > 0.05, (kind, colour)
+def looks(scene):
+    """Every surface of a scene with its colour."""
+    yield from (("bench", scene.look.bench), ("mat", scene.look.mat), ("wall", scene.look.wall))
+    yield from (("glass", scene.beakers[0].tint), ("liquid", scene.beakers[0].liquid_colour))
+    yield from (("device", scene.hot_plate.body_colour), ("button", scene.hot_plate.button_colour))
+    yield from (("clutter", thing.colour) for thing in scene.clutter)
+
+
+def test_what_is_held_out_for_evaluation_is_never_drawn_in_training():
+    train, ood = VARIATIONS["train"], VARIATIONS["ood"]
+    assert not set(train.clutter_kinds) >= set(ood.clutter_kinds)
+    for task, seed in ((task, seed) for task in TASKS for seed in range(300)):
+        episode = sample_episode(CELL, task, seed, "train")
+        for surface, colour in looks(episode.scene):
+            assert not ood.colours.covers(surface, colour, 0.04), (seed, surface, colour)
+        assert {thing.kind for thing in episode.scene.clutter} <= set(train.clutter_kinds)
+        assert episode.instruction not in TASKS[task].held_out
+    for span in ("brightness", "azimuth", "elevation", "warmth"):
+        inner, outer = getattr(train.lighting, span), getattr(ood.lighting, span)
+        assert outer[0] <= inner[0] < inner[1] < outer[1], span
+    assert train.camera_position < ood.camera_position
+    assert train.camera_angle < ood.camera_angle
+
+
+def test_held_out_colours_would_be_drawn_if_nothing_kept_them_out():
+    colours = replace(VARIATIONS["train"].colours, held_out=None)
+    free = replace(VARIATIONS["train"], colours=colours)
+    random, ood = np.random.default_rng(0), VARIATIONS["ood"].colours
+    scenes = [sample_scene(CELL, free, VARIATIONS["id"], "beaker", random) for _ in range(100)]
+    assert any(ood.covers(*look) for scene in scenes for look in looks(scene))
+
+
+def test_training_looks_vary_in_every_episode():
+    scenes = [sample_episode(CELL, "pick", seed, "train").scene for seed in range(60)]
+    for surface in ("bench", "mat", "wall", "device", "button"):
+        colours = np.array([dict(looks(scene))[surface] for scene in scenes])
+        assert (np.ptp(colours, axis=0) > 0.35).all(), surface
 
 
 def test_seeds_tasks_and_variations_are_independent():

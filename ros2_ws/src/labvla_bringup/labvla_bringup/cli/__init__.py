@@ -31,6 +31,7 @@ COMMANDS = {
     "data": "scan, clean, stats, validate, preflight, view: examine datasets before training",
     "calibrate": "print a board, calibrate a camera with it, see whether it moved",
     "replay": "drive the simulator from a recording and compare",
+    "generate": "make demonstrations in simulation: a dataset to train on",
     "infer": "compute one chunk of actions from files",
     "serve": "serve a checkpoint over the OpenPI protocol",
     "bench": "measure: control, data, delay, export, model, node, sim, soak",

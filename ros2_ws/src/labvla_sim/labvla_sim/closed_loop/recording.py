@@ -30,6 +30,7 @@ class MotionRecorder:
     _positions: list[Array] = field(default_factory=list)
     _velocities: list[Array] = field(default_factory=list)
     _accelerations: list[Array] = field(default_factory=list)
+    _openings: list[Array] = field(default_factory=list)
 
     def cycle(self, measured: RobotState, control: State) -> None:
         """Take in one control cycle."""
@@ -37,6 +38,8 @@ class MotionRecorder:
         self._positions.append(np.array(control.position))
         self._velocities.append(np.array(control.velocity))
         self._accelerations.append(np.array(control.acceleration))
+        told = np.array(control.gripper)
+        self._openings.append(np.where(np.isfinite(told), told, measured.widths))
 
     def handover(self, t: int, plan: Prediction) -> None:
         """Take in a plan that was accepted."""
@@ -56,3 +59,8 @@ class MotionRecorder:
     def accelerations(self) -> Array:
         """Reference accelerations, cycles x joints."""
         return np.array(self._accelerations)
+
+    @property
+    def openings(self) -> Array:
+        """What the grippers were told (m), cycles x arms; before that, where they were."""
+        return np.array(self._openings)

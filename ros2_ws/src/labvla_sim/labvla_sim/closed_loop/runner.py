@@ -28,11 +28,14 @@ from labvla_sim.truth_text import SceneTruth
 if TYPE_CHECKING:
     from labvla_control import State
     from labvla_policy.runtime.cell import Cell
+    from labvla_policy.runtime.types import Observation
     from labvla_sim.plant.rendering import CellRenderer
     from labvla_sim.tasks.disturbance import TargetMove
     from labvla_sim.tasks.episode import Episode
     from labvla_sim.tasks.judging import Event
     from labvla_sim.tasks.trial import Trial
+
+Onlooker = Callable[[Callable[[], "Observation"]], None]
 
 SETTLING = 0.1  # s before the instruction: every sensor has spoken, and the arm stands
 _STATE_EVERY = round(1.0 / (STATE_RATE * PERIOD))
@@ -71,6 +74,10 @@ def truth_of(trial: Trial) -> SceneTruth:
     )
 
 
+def _has_succeeded(trial: Trial) -> bool:
+    return trial.verdict.success
+
+
 class EpisodeRunner:
     """Runs episodes of one trial with one engine.
 
@@ -99,6 +106,8 @@ class EpisodeRunner:
         recorder: MotionRecorder | None = None,
         limit: float = math.inf,
         on_tick: Callable[[Trial], None] | None = None,
+        onlooker: Onlooker | None = None,
+        enough: Callable[[Trial], bool] = _has_succeeded,
     ) -> EpisodeResult:
         """Run one episode until success or the end of its time.
 
@@ -108,11 +117,15 @@ class EpisodeRunner:
             recorder: takes the motion down.
             limit: simulated seconds, if shorter than the task's own limit.
             on_tick: called after each control cycle, for recording and disturbances.
+            onlooker: called whenever pictures have come, and may have the observation made.
+            enough: whether it may end, if not at success.
         """
         trial = self.trial
         trial.load(episode)
-        one = _Run(trial, self._engine, self._settings, self._renderer, self._gate, recorder)
-        while not (trial.verdict.success or trial.out_of_time or trial.time >= limit):
+        one = _Run(
+            trial, self._engine, self._settings, self._renderer, self._gate, recorder, onlooker
+        )
+        while not (enough(trial) or trial.out_of_time or trial.time >= limit):
             if move is not None and trial.sim.ticks == round(move.start / PERIOD):
                 trial.sim.slide(move.body, move.offset, move.seconds)
             one.tick()
@@ -132,22 +145,21 @@ class _Run:
         renderer: CellRenderer | None,
         gate: Gate,
         recorder: MotionRecorder | None,
+        onlooker: Onlooker | None,
     ) -> None:
         cell, episode = trial.sim.cell, trial.episode
-        self._trial, self._recorder = trial, recorder
+        self._trial, self._recorder, self._onlooker = trial, recorder, onlooker
         self._controlled = ControlledCell(trial)
         self._senses = Senses(cell, trial.sim, renderer)
         self._tally = Tally()
         self._references = ReferenceHistory()
+        assembly = settings.assembly if renderer else _without_pictures(cell, settings.assembly)
+        # Of its own: what the policy is asked about must not change what the onlooker sees.
+        self._assembler = Assembler(cell, self._senses.states, self._senses.cameras, assembly)
         self._sequence = self._taken = 0
         self._cycle = Cycle(
             cell=cell,
-            assembler=Assembler(
-                cell,
-                self._senses.states,
-                self._senses.cameras,
-                settings.assembly if renderer else _without_pictures(cell, settings.assembly),
-            ),
+            assembler=Assembler(cell, self._senses.states, self._senses.cameras, assembly),
             scheduler=Scheduler(settings.scheduler, cell.policy.row_rate, cell.policy.row_offset),
             gate=gate,
             arbiter=Arbiter(),
@@ -173,11 +185,13 @@ class _Run:
             self._references.add(_reference(measured.stamp, control))
         if self._recorder is not None:
             self._recorder.cycle(measured, control)
-        now = self._trial.sim.stamp
+        now, instruction = self._trial.sim.stamp, self._trial.episode.instruction
         if tick == self._begins:
-            self._cycle.begin(self._trial.episode.instruction, now)
+            self._cycle.begin(instruction, now)
         if tick >= self._begins:
             self._policy.advance(now, picture)
+            if picture and self._onlooker is not None:
+                self._onlooker(lambda: self._assembler.assemble(now, instruction))
 
     def _publish(self, checked: CheckedPlan) -> None:
         plan, now = checked.plan, self._trial.sim.stamp

@@ -58,6 +58,16 @@ class Expert(ABC):
         """Forget the motion under way, at the start of an episode."""
         self._motion = None
 
+    @property
+    def finished(self) -> bool:
+        """Whether the motion under way is at its end."""
+        return self._motion is not None and self._progress >= self._motion.duration
+
+    def phase_at(self, time: float) -> str:
+        """Return what is going on at a time (s since the reset) after the last plan."""
+        assert self._motion is not None
+        return self._motion.phase(self._progress + time - self._time)
+
     def plan(self, truth: Truth, rows: int = ROWS) -> Plan:
         """Return what to do from the present state on."""
         reason = self._why_replan(truth)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from labvla_policy.runtime.cell import Cell
-    from labvla_sim.experts.base import Expert
+    from labvla_sim.experts.base import Expert, Plan
     from labvla_sim.tasks.variation import VariationName
     from labvla_sim.truth_text import SceneTruth
 
@@ -33,6 +33,19 @@ def task_of(instruction: str) -> str:
             return name
     known = "; ".join(task.instruction for task in TASKS.values())
     raise EngineError(f"the expert does not know {instruction!r}; it knows for example: {known}")
+
+
+def prediction_of(cell: Cell, plan: Plan, stamp: int) -> Prediction:
+    """Return a plan that was made at `stamp` (ns) as an engine's answer."""
+    offset = round(cell.policy.row_offset * plan.dt * NANOSECONDS)
+    return Prediction(
+        plan_start=stamp + offset,
+        dt=plan.dt,
+        joint_names=cell.joints,
+        joint_targets=plan.joints,
+        gripper_names=tuple(arm.gripper_name for arm in cell.arms),
+        gripper_targets=plan.widths,
+    )
 
 
 class TruthEngine:
@@ -57,16 +70,7 @@ class TruthEngine:
         if self._expert is None or self._scene != _scene(newest):
             self._choose(task_of(observation.instruction), newest)
         assert self._expert is not None
-        plan = self._expert.plan(newest.truth)
-        offset = round(self._cell.policy.row_offset * plan.dt * NANOSECONDS)
-        return Prediction(
-            plan_start=newest.stamp + offset,
-            dt=plan.dt,
-            joint_names=self._cell.joints,
-            joint_targets=plan.joints,
-            gripper_names=tuple(arm.gripper_name for arm in self._cell.arms),
-            gripper_targets=plan.widths,
-        )
+        return prediction_of(self._cell, self._expert.plan(newest.truth), newest.stamp)
 
     def close(self) -> None:
         """Give back nothing: whoever made the engine owns the truth."""

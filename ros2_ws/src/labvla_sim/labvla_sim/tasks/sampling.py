@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
@@ -24,11 +25,9 @@ from labvla_sim.scene.hot_plate import BUTTON_POSITION
 from labvla_sim.scene.things import CLUTTER_RADIUS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from labvla_policy.runtime.cell import Cell
     from labvla_policy.runtime.types import Array
-    from labvla_sim.tasks.variation import Colours, Region, Span, Variation
+    from labvla_sim.tasks.variation import Colours, Region, Span, Surface, Variation
 
 Random = np.random.Generator
 Target = Literal["beaker", "hot_plate"]
@@ -45,6 +44,7 @@ _CLUTTER_SPAN = ((0.28, 0.86), (-0.52, 0.54))
 # this the elbow meets its operating limit, further away the arm is stretched out.
 _REACH = (0.345, 0.70)
 _TRIES = 400
+_HELD_OUT_MARGIN = 0.04  # per channel: a shade that nobody can tell apart would be no other one
 
 
 class NoRoom(RuntimeError):
@@ -122,15 +122,15 @@ def _poses(
             "beaker",
             str(random.choice(variation.sizes)),
             beaker_place,
-            tint=_colour(colours.glass, colours, random),
+            tint=_colour("glass", colours, random),
             liquid=filling if filling >= 0.1 else 0.0,
-            liquid_colour=_colour(colours.liquid, colours, random),
+            liquid_colour=_colour("liquid", colours, random),
             scale=_uniform(variation.scale, random),
         )
         plate = HotPlate(
             plate_place,
-            body_colour=_colour(colours.device, colours, random),
-            button_colour=_colour(colours.button, colours, random),
+            body_colour=_colour("device", colours, random),
+            button_colour=_colour("button", colours, random),
         )
         button = button_position(plate)
         reachable = _reachable(cell, beaker_place.x, beaker_place.y) and _reachable(
@@ -157,7 +157,7 @@ def _stirrer(beaker: Beaker, plate: HotPlate, random: Random, colours: Colours) 
         )
         far = _distance(place, beaker.place) > _STIRRER_RADIUS + _HAND_ROOM
         if far and _distance(place, plate.place) > _PLATE_RADIUS + _HAND_ROOM:
-            return Stirrer(place, liquid_colour=_colour(colours.liquid, colours, random))
+            return Stirrer(place, liquid_colour=_colour("liquid", colours, random))
     return None
 
 
@@ -192,7 +192,7 @@ def _clutter(
             and _distance(place, Place(button[0], button[1])) > room
         )
         if free:
-            colour = _colour(variation.colours.clutter, variation.colours, random)
+            colour = _colour("clutter", variation.colours, random)
             placed.append(Clutter(kind, place, colour))
             taken.append((place, radius))
     return tuple(placed)
@@ -211,9 +211,9 @@ def _light(variation: Variation, random: Random) -> Light:
 
 def _look(colours: Colours, random: Random) -> Look:
     return Look(
-        bench=_colour(colours.bench, colours, random),
-        mat=_colour(colours.mat, colours, random),
-        wall=_colour(colours.wall, colours, random),
+        bench=_colour("bench", colours, random),
+        mat=_colour("mat", colours, random),
+        wall=_colour("wall", colours, random),
     )
 
 
@@ -231,7 +231,21 @@ def _place(region: Region, random: Random) -> Place:
     )
 
 
-def _colour(choices: Sequence[Rgb], colours: Colours, random: Random) -> Rgb:
+def _colour(surface: Surface, colours: Colours, random: Random) -> Rgb:
+    for _ in range(_TRIES):
+        colour = _any_colour(surface, colours, random)
+        avoided = colours.held_out
+        if avoided is None or not avoided.covers(surface, colour, _HELD_OUT_MARGIN):
+            return colour
+    raise NoRoom(f"the held-out colours leave none for the {surface} in {_TRIES} draws")
+
+
+def _any_colour(surface: Surface, colours: Colours, random: Random) -> Rgb:
+    if colours.shaded and random.random() < colours.shaded:
+        shades = colours.shades[surface]
+        saturation, value = _uniform(shades.saturation, random), _uniform(shades.value, random)
+        return colorsys.hsv_to_rgb(float(random.random()), saturation, value)
+    choices = colours.of(surface)
     base = np.asarray(choices[int(random.integers(len(choices)))])
     red, green, blue = np.clip(base + random.uniform(-1, 1, 3) * colours.jitter, 0.02, 0.98)
     return (float(red), float(green), float(blue))

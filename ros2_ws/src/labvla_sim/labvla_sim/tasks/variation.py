@@ -1,13 +1,17 @@
 """What varies between episodes, as data.
 
-`id` is the range that results are quoted for; `train` is a little wider, since a policy is weak at
-the edge of what it has seen; `ood` has wider poses, of which the task's own object always lies
-outside `id`, and colours, light and clutter that the other two never use.
+`id` is the range that results are quoted for. `train` stands a little wider, since a policy is weak
+at the edge of what it has seen, and looks like almost anything, since it fails under a look that it
+has never met. `ood` has wider poses, of which the task's own object always lies outside `id`.
+
+Held out, so that `ood` stays a test: its colours, its two additional kinds of clutter and its
+wordings, which `train` never draws; and the outer part of its light and of its cameras' shifts.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -16,6 +20,7 @@ from labvla_sim.scene.description import ClutterKind, Rgb
 
 Span = tuple[float, float]
 VariationName = Literal["train", "id", "ood"]
+Surface = Literal["bench", "mat", "wall", "glass", "liquid", "device", "button", "clutter"]
 
 
 @dataclass(frozen=True)
@@ -40,8 +45,19 @@ class Region:
 
 
 @dataclass(frozen=True)
+class Shades:
+    """Every colour of any hue that is so strong and so bright."""
+
+    saturation: Span
+    value: Span
+
+
+@dataclass(frozen=True)
 class Colours:
-    """What things look like: each is drawn from a list, then varied a little per channel."""
+    """What things look like: each is drawn from a list, then varied a little per channel.
+
+    Where there are shades, a share of the draws comes from anywhere in them instead of the list.
+    """
 
     bench: tuple[Rgb, ...]
     mat: tuple[Rgb, ...]
@@ -52,6 +68,22 @@ class Colours:
     button: tuple[Rgb, ...]
     clutter: tuple[Rgb, ...]
     jitter: float
+    shades: Mapping[Surface, Shades] = field(default_factory=dict)
+    shaded: float = 0.0  # share of draws
+    held_out: Colours | None = None  # that are never drawn
+
+    def of(self, surface: Surface) -> tuple[Rgb, ...]:
+        """Return the list of a surface."""
+        colours: tuple[Rgb, ...] = getattr(self, surface)
+        return colours
+
+    def covers(self, surface: Surface, colour: Rgb, margin: float = 0.0) -> bool:
+        """Whether the list and its jitter come as near to a colour as the margin."""
+        reach = self.jitter + margin
+        return any(
+            max(abs(a - b) for a, b in zip(colour, known, strict=True)) <= reach
+            for known in self.of(surface)
+        )
 
 
 @dataclass(frozen=True)
@@ -126,11 +158,34 @@ _ID = Variation(
     start_noise=0.05,
 )
 
+# What a laboratory might look like, and then some: glass stays clear, paint stays pale, and
+# whatever has to be told from its surroundings may have a strong colour.
+_ANY_COLOURS = replace(
+    _KNOWN_COLOURS,
+    shades={
+        "bench": Shades((0.0, 0.40), (0.20, 0.98)),
+        "mat": Shades((0.0, 0.50), (0.10, 0.85)),
+        "wall": Shades((0.0, 0.30), (0.40, 0.98)),
+        "glass": Shades((0.0, 0.25), (0.75, 0.98)),
+        "liquid": Shades((0.35, 0.98), (0.25, 0.95)),
+        "device": Shades((0.0, 0.35), (0.25, 0.96)),
+        "button": Shades((0.55, 0.98), (0.40, 0.95)),
+        "clutter": Shades((0.05, 0.85), (0.15, 0.92)),
+    },
+    shaded=0.7,
+    held_out=_NEW_COLOURS,
+)
+
 _TRAIN = replace(
     _ID,
     name="train",
     beaker=_KNOWN_BEAKER.widened(0.025),
     hot_plate=_KNOWN_PLATE.widened(0.025),
+    colours=_ANY_COLOURS,
+    lighting=Lighting((0.70, 1.30), (-1.6, 1.9), (0.72, 1.38), (0.0, 0.14)),
+    camera_position=0.015,
+    camera_angle=float(np.deg2rad(1.5)),
+    clutter_count=(0, 3),
     start_noise=0.10,
 )
 

@@ -1,0 +1,1 @@
+"""Demonstrations: scripted experts at work, disturbed, judged, and written down as a dataset."""
