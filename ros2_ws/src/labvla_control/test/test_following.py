@@ -6,7 +6,7 @@ import cells
 import numpy as np
 import pytest
 from examples import examples
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from streams import assert_inside_limits, limits_of
@@ -108,6 +108,7 @@ def rejoin_times(trace: Trace) -> NDArray[np.float64]:
 )
 @examples(100)
 def test_feasible_stream_is_followed(seed, share, disagreement, jitter, period) -> None:
+    assume(period + jitter < 0.45)  # a chunk that comes later finds the arm braking, as it must
     motion = Motion(seed, share)
     chunks = stream(
         motion, seed, disagreement=disagreement, noise=0.0, delay=(0.0, jitter), period=period
