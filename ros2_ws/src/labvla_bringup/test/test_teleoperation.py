@@ -101,6 +101,7 @@ def check_demonstrations(labvla, cell, seeds):
     check_datasets(labvla, bags, len(bags))
 
 
+@pytest.mark.long  # nobody waits for the recorder in lock-step: on a busy machine it loses pictures
 @pytest.mark.timeout(600)
 def test_demonstrations_become_clean_datasets(labvla, cell):
     check_demonstrations(labvla, cell, (3, 4))
@@ -121,6 +122,7 @@ def steps(folder, *parts):
 UP = {"jog": [0, 0, 1, 0, 0, 0], "seconds": 1.0}
 
 
+@pytest.mark.long  # for the same reason
 @pytest.mark.timeout(600)
 def test_a_policy_is_interrupted_and_goes_on_from_where_the_hand_left_the_arm(labvla, cell):
     cell.put_up("pick", 3)

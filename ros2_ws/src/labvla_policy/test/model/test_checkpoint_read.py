@@ -375,7 +375,8 @@ def test_a_tokenizer_that_does_not_fit_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["nowhere", "two/many/parts", "/lab/policy", "../x"])
-def test_neither_folder_nor_hub_id(name, monkeypatch):
+def test_neither_folder_nor_hub_id(name, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(source, "_download", lambda model: pytest.fail("nothing to download"))
     with pytest.raises(CheckpointError, match="no such folder"):
         find_checkpoint(name)

@@ -75,7 +75,8 @@ class Link:
             raise self._failed(
                 "server_refused", f"its certificate: {error.verify_message}"
             ) from None
-        except (OSError, EOFError, InvalidHandshake, ConnectionClosed) as error:
+        # AssertionError: the library's own, where the other side hangs up while the first is sent.
+        except (OSError, EOFError, InvalidHandshake, ConnectionClosed, AssertionError) as error:
             detail = str(error) or type(error).__name__
             raise self._failed("server_unreachable", detail) from None
         self._bound_sending()
