@@ -9,7 +9,7 @@ from pathlib import Path
 
 from labvla_bringup.cli.errors import EnvironmentLack, UsageError
 from labvla_data.bag.errors import BagError
-from labvla_data.dataset import DatasetError, NoRoomError
+from labvla_data.dataset import VERSIONS, DatasetError, NoRoomError, VideoSettings
 from labvla_data.json_files import JsonFileError
 from labvla_data.parallel import WorkerLostError
 
@@ -23,6 +23,22 @@ def dataset_errors() -> Iterator[None]:
         raise EnvironmentLack(str(error)) from None
     except (DatasetError, BagError, JsonFileError) as error:
         raise UsageError(str(error)) from None
+
+
+def add_form(parser: argparse.ArgumentParser, about_images: str) -> None:
+    """Add how a new dataset is written."""
+    parser.add_argument(
+        "--version", choices=VERSIONS, default="v3.0", help="of LeRobot's format (%(default)s)"
+    )
+    parser.add_argument("--images", choices=("video", "png"), default="video", help=about_images)
+    parser.add_argument(
+        "--crf",
+        type=int,
+        choices=range(52),
+        metavar="0-51",
+        default=VideoSettings().crf,
+        help="of the videos: 0 keeps everything, 51 hardly anything (%(default)s)",
+    )
 
 
 def add_workers(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,6 @@ import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from labvla_bringup.cli.common import add_json, cell_from, stack_graph
 from labvla_bringup.cli.datasets import positive
 from labvla_bringup.cli.errors import EnvironmentLack, ExitCode, Refusal, UsageError
 from labvla_bringup.cli.progress import progress_bar
+from labvla_bringup.cli.verbs import Verb, add_verbs, chosen_verb
 from labvla_bringup.console import complain, print_json, print_table
 from labvla_bringup.graph import Graph
 from labvla_bringup.view_taker import ViewTaker, look_once
@@ -43,19 +43,15 @@ _DEFAULT = Board()
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB")
-    for verb, details in _VERBS.items():
-        command = verbs.add_parser(verb, help=details.summary, description=details.summary)
-        details.add_arguments(command)
-        add_json(command)
+    for verb in add_verbs(parser, _VERBS):
+        add_json(verb)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what the verb says."""
-    if arguments.verb is None:
-        raise UsageError(f"labvla calibrate: expected one of {', '.join(_VERBS)}")
+    verb = chosen_verb(arguments, _VERBS)
     with _errors():
-        return _VERBS[arguments.verb].run(arguments)
+        return verb.run(arguments)
 
 
 @contextmanager
@@ -405,15 +401,8 @@ def _check(arguments: argparse.Namespace) -> int:
     return ExitCode.DONE if found.within else ExitCode.NO
 
 
-@dataclass(frozen=True)
-class _Verb:
-    summary: str
-    add_arguments: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace], int]
-
-
 _VERBS = {
-    "board": _Verb("write a ChArUco board to print", _add_board, _print_board),
-    "camera": _Verb("find a camera's mount and write it to the cell file", _add_camera, _calibrate),
-    "check": _Verb("see whether a calibrated camera has moved", _add_check, _check),
+    "board": Verb("write a ChArUco board to print", _add_board, _print_board),
+    "camera": Verb("find a camera's mount and write it to the cell file", _add_camera, _calibrate),
+    "check": Verb("see whether a calibrated camera has moved", _add_check, _check),
 }

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from labvla_bringup.cli.common import add_json, cell_from
 from labvla_bringup.cli.datasets import add_dataset, add_workers, dataset_errors, positive
 from labvla_bringup.cli.errors import ExitCode, Refusal, UsageError
 from labvla_bringup.cli.progress import progress_bar
+from labvla_bringup.cli.verbs import Verb, add_verbs, chosen_verb
 from labvla_bringup.console import print_json, print_table
 from labvla_data.checks.clean import clean
 from labvla_data.checks.detectors import DETECTORS
@@ -26,19 +26,15 @@ from labvla_data.view.command import EPISODES, PICTURES, view
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB")
-    for verb, details in _VERBS.items():
-        command = verbs.add_parser(verb, help=details.summary, description=details.summary)
-        details.add_arguments(command)
-        add_json(command)
+    for verb in add_verbs(parser, _VERBS):
+        add_json(verb)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what the verb says."""
-    if arguments.verb is None:
-        raise UsageError(f"labvla data: expected one of {', '.join(_VERBS)}")
+    verb = chosen_verb(arguments, _VERBS)
     with dataset_errors():
-        return _VERBS[arguments.verb].run(arguments)
+        return verb.run(arguments)
 
 
 def _add_scan(parser: argparse.ArgumentParser) -> None:
@@ -334,20 +330,11 @@ def _view(arguments: argparse.Namespace) -> int:
     return ExitCode.DONE
 
 
-@dataclass(frozen=True)
-class _Verb:
-    """A part of the command."""
-
-    summary: str
-    add_arguments: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace], int]
-
-
 _VERBS = {
-    "scan": _Verb("find episodes that should not be trained on", _add_scan, _scan),
-    "clean": _Verb("copy a dataset without its bad episodes", _add_clean, _clean),
-    "stats": _Verb("compute normalisation statistics", _add_stats, _stats),
-    "validate": _Verb("compare index, tables and videos", _add_validate, _validate),
-    "preflight": _Verb("whether training can begin", _add_preflight, _preflight),
-    "view": _Verb("make one HTML page to look at", _add_view, _view),
+    "scan": Verb("find episodes that should not be trained on", _add_scan, _scan),
+    "clean": Verb("copy a dataset without its bad episodes", _add_clean, _clean),
+    "stats": Verb("compute normalisation statistics", _add_stats, _stats),
+    "validate": Verb("compare index, tables and videos", _add_validate, _validate),
+    "preflight": Verb("whether training can begin", _add_preflight, _preflight),
+    "view": Verb("make one HTML page to look at", _add_view, _view),
 }

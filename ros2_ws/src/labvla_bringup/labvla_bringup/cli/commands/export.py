@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from labvla_bringup.cli.common import add_json, cell_from
-from labvla_bringup.cli.datasets import add_workers, dataset_errors, positive
+from labvla_bringup.cli.datasets import add_form, add_workers, dataset_errors, positive
 from labvla_bringup.cli.errors import ExitCode
 from labvla_bringup.cli.progress import progress_bar
 from labvla_bringup.console import print_json, print_table
-from labvla_data.dataset import VERSIONS, VideoSettings
+from labvla_data.dataset import VideoSettings
 from labvla_data.export.command import Form, export
 from labvla_data.export.commands import ACTIONS
 from labvla_data.export.episode import Wishes
@@ -24,23 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "bags", metavar="BAG", type=Path, nargs="+", help="an episode, or a folder of episodes"
     )
     parser.add_argument("dataset", metavar="DATASET", type=Path, help="where it will stand")
-    parser.add_argument(
-        "--version", choices=VERSIONS, default="v3.0", help="of LeRobot's format (%(default)s)"
-    )
-    parser.add_argument(
-        "--images",
-        choices=("video", "png"),
-        default="video",
-        help="(%(default)s); the public training code augments video alone, never PNG",
-    )
-    parser.add_argument(
-        "--crf",
-        type=int,
-        choices=range(52),
-        metavar="0-51",
-        default=VideoSettings().crf,
-        help="of the videos: 0 keeps everything, 51 hardly anything (%(default)s)",
-    )
+    add_form(parser, "(%(default)s); the public training code augments video alone, never PNG")
     parser.add_argument(
         "--fps", type=positive, metavar="N", help="frames a second (default: the policy's rate)"
     )

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from labvla_bringup.cli.common import add_json, cell_from
-from labvla_bringup.cli.datasets import add_workers, dataset_errors, positive
+from labvla_bringup.cli.datasets import add_form, add_workers, dataset_errors, positive
 from labvla_bringup.cli.errors import ExitCode, Refusal, UsageError
 from labvla_bringup.cli.progress import progress_bar
 from labvla_bringup.console import print_json, print_table
-from labvla_data.dataset import VERSIONS, VideoSettings
+from labvla_data.dataset import VideoSettings
 from labvla_data.json_files import write_json
 from labvla_sim.arms import SourceUnavailable
 from labvla_sim.demonstrations.command import TooManyFailures, Wish, generate
@@ -39,23 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", metavar="DATASET", type=Path, required=True, help="where the dataset will stand"
     )
-    parser.add_argument(
-        "--version", choices=VERSIONS, default="v3.0", help="of LeRobot's format (%(default)s)"
-    )
-    parser.add_argument(
-        "--images",
-        choices=("video", "png"),
-        default="video",
-        help="how they are kept (%(default)s)",
-    )
-    parser.add_argument(
-        "--crf",
-        type=int,
-        choices=range(52),
-        metavar="0-51",
-        default=VideoSettings().crf,
-        help="of the videos: 0 keeps everything, 51 hardly anything (%(default)s)",
-    )
+    add_form(parser, "how they are kept (%(default)s)")
     parser.add_argument(
         "--size", type=_size, default=224, metavar="PIXELS", help="of pictures (%(default)s)"
     )

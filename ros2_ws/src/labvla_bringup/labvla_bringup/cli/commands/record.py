@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from labvla_bringup.cli.common import add_json, stack_graph
 from labvla_bringup.cli.errors import ExitCode, Refusal, UsageError
+from labvla_bringup.cli.verbs import Verb, add_verbs
 from labvla_bringup.console import complain, print_json, print_table, progress_bar
 from labvla_bringup.graph import Graph
 from labvla_data.bag.errors import BagError
@@ -41,12 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="repair bags, or all bags in a folder of recordings; whole ones stay as they are",
     )
     add_json(parser)
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB")
-    for verb, details in _VERBS.items():
-        command = verbs.add_parser(verb, help=details.summary, description=details.summary)
-        details.add_arguments(command)
+    for verb in add_verbs(parser, _VERBS):
         # Without a default of its own, so that it may also stand before the verb.
-        command.add_argument(
+        verb.add_argument(
             "--json", action="store_true", default=argparse.SUPPRESS, help="print JSON"
         )
 
@@ -200,18 +197,9 @@ def _show_losses(entries: list[LossEntry]) -> None:
     print_table("messages", columns, rows)
 
 
-@dataclass(frozen=True)
-class _Verb:
-    """A part of the command."""
-
-    summary: str
-    add_arguments: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace], int]
-
-
 _VERBS = {
-    "start": _Verb("begin an episode", _add_start, _start),
-    "finish": _Verb("end the episode and keep it", _add_finish, _finish),
-    "discard": _Verb("end the episode and throw it away", _add_discard, _discard),
-    "status": _Verb("what is being recorded, and what was lost", _add_status, _status),
+    "start": Verb("begin an episode", _add_start, _start),
+    "finish": Verb("end the episode and keep it", _add_finish, _finish),
+    "discard": Verb("end the episode and throw it away", _add_discard, _discard),
+    "status": Verb("what is being recorded, and what was lost", _add_status, _status),
 }
