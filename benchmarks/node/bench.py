@@ -149,11 +149,10 @@ class Bench:
         self._statuses.clear()
 
         def heard() -> bool:
-            return bool(self._statuses) and all(
-                isfinite(age)
-                for status in self._statuses[-1:]
-                for age in (status.joint_state_age, *(c.age for c in status.cameras))
-            )
+            if not self._statuses:
+                return False
+            newest = self._statuses[-1]
+            return all(map(isfinite, (newest.joint_state_age, *(c.age for c in newest.cameras))))
 
         if not graph.spin_until(heard, READY):
             raise RuntimeError(f"the policy node does not hear every stream: see {self._folder}")
