@@ -30,6 +30,9 @@ FREE_TEXT = Form("a text", re.compile(r".*\S.*", re.DOTALL))
 JOINT_NAME = Form("a joint name of letters, digits and _", re.compile(r"[A-Za-z][A-Za-z0-9_]*"))
 PREFIX = Form("'' or a prefix that ends with _", re.compile(r"(?:[A-Za-z][A-Za-z0-9_]*_)?"))
 FRAME_NAME = Form("a frame name", re.compile(r"[A-Za-z][A-Za-z0-9_/]*"))
+HOST = Form(
+    "a host name or an IPv4 address", re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
+)
 ROS_NAME = Form(
     "a valid ROS name such as camera/front/image_raw (letters, digits, _ and single /)",
     re.compile(r"/?[A-Za-z][A-Za-z0-9_]*(?:/[A-Za-z_][A-Za-z0-9_]*)*"),
