@@ -271,8 +271,8 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
             return False, "the cell is stopped: `labvla recover` first"
         if self._state != PolicyStatus.ACTIVE:
             return False, f"the policy is not active: {self._loop.fault or 'the engine is loading'}"
-        if refusal := self._why_robot_not():
-            return False, f"{refusal.reason}: {refusal.detail}"
+        if hindrance := self._why_robot_not():
+            return False, f"{hindrance.reason}: {hindrance.detail}"
         refusal_or_none = self._cycle.begin(instruction, self.now())
         if refusal_or_none is not None:
             return False, refusal_or_none.detail

@@ -61,7 +61,7 @@ class RobotNode(Node):  # type: ignore[misc]  # rclpy has no types
                 "docs/cells.md explains it"
             )
         manager = ControllerManager(self, controllers)
-        self._ports: dict[str, RobotPort] = {CELL_SUBJECT: CellPort(self, manager)}
+        self._ports: dict[str, RobotPort] = {}
         sequences: dict[str, tuple[Step, ...]] = {CELL_SUBJECT: cell_steps(controllers)}
         self._payloads: dict[str, tuple[PayloadKeeper, UrPort]] = {}
         for arm in self.cell.arms:
@@ -73,6 +73,7 @@ class RobotNode(Node):  # type: ignore[misc]  # rclpy has no types
             else:
                 sequences[arm.name] = franka.steps(arm.name)
                 self._ports[arm.name] = FrankaPort(self, arm, manager)
+        self._ports[CELL_SUBJECT] = CellPort(self, manager)  # after what is the cause of its halts
         self._recovery = Recovery(self._ports, sequences)
         self._events = Events(self)
         self._controller_stop = self.create_client(Trigger, f"{self.cell.controller.name}/stop")
@@ -102,6 +103,7 @@ class RobotNode(Node):  # type: ignore[misc]  # rclpy has no types
     ) -> Trigger.Response:
         response.success, response.message = action(time.monotonic_ns())
         self.get_logger().info(response.message)
+        self._step()  # who asked finds the status of what was begun, not of what was before
         return response
 
     # Watching

@@ -1,4 +1,4 @@
-"""A recovery asks in the driver's order, believes what it sees, and leaves people what is theirs."""
+"""A recovery asks in order, believes what it sees, and leaves to people what is theirs."""
 
 import pytest
 from fake_robots import FakeFranka, FakeUr, franka_cell, ur_cell
