@@ -9,6 +9,7 @@ import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 from ament_index_python import PackageNotFoundError, get_package_share_directory
@@ -21,15 +22,15 @@ DESK, FCI = 443, 1337
 RTDE, DASHBOARD = 30004, 29999
 INTERFACES = Path("/sys/class/net")
 GIGABIT = 1000  # Mbit/s
-LEAST_POLYSCOPE = (5, 0)  # e-Series
+E_SERIES = 5  # PolyScope
 
-# package -> the version from which recovery works as it is described, and why
+# driver -> package -> the version from which recovery works as it is described, and why
 DRIVERS = {
     "franka_ros2": {
         "franka_hardware": ((3, 3), "since 3.3 the driver outlives an error of the robot"),
         "franka_description": ((2, 8), "franka_ros2 3.4 needs it"),
     },
-    "ur_robot_driver": {"ur_robot_driver": ((3, 0), "older ones have no state helper")},
+    "ur_robot_driver": {"ur_robot_driver": ((3, 0), "this is the first one for Jazzy")},
 }
 
 
@@ -50,15 +51,15 @@ def reachable(context: Context) -> str:
 
 
 def _reach(arm: Arm) -> str:
-    driver = _of(arm)
-    port = DESK if isinstance(driver, FrankaDriver) else RTDE
-    if problem := _closed(driver.address, port):
+    address = _of(arm).address
+    port = DESK if isinstance(arm.driver, FrankaDriver) else RTDE
+    if problem := _closed(address, port):
         raise Failed(
-            f"{arm.name}: {driver.address}:{port}: {problem}",
+            f"{arm.name}: {address}:{port}: {problem}",
             "robot switched on, cable, its address in the cell file, this computer's address in "
-            f"the same network: ping {driver.address}",
+            f"the same network: ping {address}",
         )
-    return f"{arm.name} at {driver.address}"
+    return f"{arm.name} at {address}"
 
 
 def control(context: Context) -> str:
@@ -67,8 +68,8 @@ def control(context: Context) -> str:
 
 
 def _controllable(arm: Arm) -> str:
-    driver = _of(arm)
-    if isinstance(driver, UrDriver):
+    address = _of(arm).address
+    if isinstance(arm.driver, UrDriver):
         answer = _dashboard(arm, "is in remote control")
         if answer != "true":
             raise Failed(
@@ -77,17 +78,17 @@ def _controllable(arm: Arm) -> str:
                 "done by hand",
             )
         return f"{arm.name}: remote control"
-    if problem := _closed(driver.address, FCI):
+    if problem := _closed(address, FCI):
         raise Failed(
-            f"{arm.name}: FCI at {driver.address}:{FCI}: {problem}",
-            f"https://{driver.address}: open the brakes, activate FCI; the licence has to be there",
+            f"{arm.name}: FCI at {address}:{FCI}: {problem}",
+            f"https://{address}: open the brakes, activate FCI; the licence has to be there",
         )
     return f"{arm.name}: FCI is active"
 
 
 def firmware(context: Context) -> str:
     """The robots' software is new enough, where they can be asked."""
-    if all(isinstance(arm.driver, FrankaDriver) for arm in context.cell.arms):
+    if all(isinstance(_of(arm), FrankaDriver) for arm in context.cell.arms):
         raise Skipped(
             "an FR3 tells its version to libfranka alone",
             "Desk, settings, shows it; libfranka's table of compatibility says which driver fits",
@@ -99,10 +100,10 @@ def _polyscope(arm: Arm) -> str:
     if isinstance(_of(arm), FrankaDriver):
         return f"{arm.name}: see Desk"
     answer = _dashboard(arm, "PolyscopeVersion")
-    found = re.search(r"(\d+)\.(\d+)(?:\.\d+)*", answer)
+    found = re.search(r"(\d+)\.\d+(?:\.\d+)*", answer)
     if found is None:
         raise Failed(f"{arm.name}: PolyscopeVersion: {answer}", "is this a UR's dashboard?")
-    if (int(found[1]), int(found[2])) < LEAST_POLYSCOPE:
+    if int(found[1]) < E_SERIES:
         raise Failed(
             f"{arm.name}: PolyScope {found[0]} is not an e-Series'",
             "the cell's limits and this driver are for a UR5e",
@@ -112,11 +113,9 @@ def _polyscope(arm: Arm) -> str:
 
 def driver_versions(context: Context) -> str:
     """The drivers that are installed here are new enough."""
-    kinds = {_of(arm).kind for arm in context.cell.arms}
+    kinds = sorted({_of(arm).kind for arm in context.cell.arms})
     found = {}
-    for package, (least, why) in (
-        (p, n) for kind in sorted(kinds) for p, n in DRIVERS[kind].items()
-    ):
+    for package, (least, why) in (pair for kind in kinds for pair in DRIVERS[kind].items()):
         try:
             share = Path(get_package_share_directory(package))
         except PackageNotFoundError:
@@ -128,7 +127,7 @@ def driver_versions(context: Context) -> str:
             raise Failed(f"{package} {version}, {wanted} is needed: {why}", "update the driver")
     if not found:
         raise Skipped(
-            f"{', '.join(sorted(kinds))}: not installed here",
+            f"{', '.join(kinds)}: not installed here",
             "run this on the computer that runs the driver",
         )
     return ", ".join(f"{package} {version}" for package, version in found.items())
@@ -168,7 +167,7 @@ def _card(arm: Arm) -> str:
     return f"{arm.name}: {card} at {speed} Mbit/s"
 
 
-def route_to(address: str) -> dict[str, object]:
+def route_to(address: str) -> dict[str, Any]:
     """Return the kernel's way to an address."""
     words = ("ip", "-json", "route", "get", address)
     done = subprocess.run(words, capture_output=True, text=True, timeout=10, check=True)
@@ -199,10 +198,9 @@ def _dashboard(arm: Arm, question: str) -> str:
     address = _of(arm).address
     try:
         with socket.create_connection((address, DASHBOARD), PATIENCE) as connection:
-            lines = connection.makefile("rw", encoding="utf-8", newline="\n")
+            lines = connection.makefile("r", encoding="utf-8", newline="\n")
             lines.readline()
-            lines.write(f"{question}\n")
-            lines.flush()
+            connection.sendall(f"{question}\n".encode())
             return lines.readline().strip()
     except (OSError, UnicodeDecodeError) as error:
         raise Failed(

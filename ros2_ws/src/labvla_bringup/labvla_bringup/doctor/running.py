@@ -32,7 +32,7 @@ NETWORK = 100e6  # bytes/s that a gigabit carries beside everything else
 
 def joint_order(context: Context) -> str:
     """The driver that runs has all joints of the cell."""
-    message = _joint_states(context)[-1][1]
+    _, message = _joint_states(context)[-1]
     cell = context.cell
     try:
         select_positions(message.name, message.position, cell.joints)
@@ -46,12 +46,10 @@ def joint_order(context: Context) -> str:
 
 def clock_offset(context: Context) -> str:
     """The stamps of the robot's computer agree with this one's clock."""
-    ages = [
-        (arrived - to_ns(message.header.stamp)) * 1e-9
-        for arrived, message in _joint_states(context)
-    ]
+    heard = _joint_states(context)
+    ages = [(arrived - to_ns(message.header.stamp)) * 1e-9 for arrived, message in heard]
     least = min(ages)  # the quickest message says most about the clocks
-    if least < -OFFSET or least > OFFSET:
+    if abs(least) > OFFSET:
         where = "ahead of" if least < 0 else "behind"
         raise Failed(
             f"the robot's stamps are {abs(least) * 1e3:.1f} ms {where} this clock, "
@@ -63,7 +61,7 @@ def clock_offset(context: Context) -> str:
 
 def calibration(context: Context) -> str:
     """A UR's driver runs with this very arm's calibration."""
-    arms = [arm for arm in context.cell.arms if isinstance(arm.driver, UrDriver)]
+    arms = [(arm, arm.driver) for arm in context.cell.arms if isinstance(arm.driver, UrDriver)]
     if not arms:
         raise Skipped("only a UR needs its calibration in the driver")
     try:
@@ -73,20 +71,18 @@ def calibration(context: Context) -> str:
     hashes = calibration_hashes(_description())
     if not hashes:
         raise Skipped("robot_description has no UR hardware: mock hardware?")
-    for arm in arms:
+    for arm, driver in arms:
         file = share / "config" / arm.kind / "default_kinematics.yaml"
         default = str(yaml.safe_load(file.read_text())["kinematics"]["hash"])
         if default in hashes:
-            address = arm.driver.address if isinstance(arm.driver, UrDriver) else ""
             raise Failed(
                 f"{arm.name}: the driver runs with the default calibration: the tool is off by "
                 "millimetres to centimetres",
                 "ros2 launch ur_calibration calibration_correction.launch.py "
-                f"robot_ip:={address} target_filename:=FILE, then kinematics_params_file:=FILE",
+                f"robot_ip:={driver.address} target_filename:=FILE, then "
+                "kinematics_params_file:=FILE",
             )
-    return (
-        f"not the default ({', '.join(sorted(hashes))}); the driver's log compares with the robot"
-    )
+    return f"{', '.join(sorted(hashes))}: not the default; the driver's log compares the robot's"
 
 
 def calibration_hashes(urdf: str) -> set[str]:
@@ -105,7 +101,8 @@ def camera_bandwidth(context: Context) -> str:
             kind = CompressedImage if camera.encoding == "jpeg" else Image
             note = partial(_note_size, sizes[camera.name])
             graph.node.create_subscription(kind, camera.topic, note, qos.IMAGES, raw=True)
-        if not graph.spin_until(lambda: all(sizes.values()), DISCOVERY) and not any(sizes.values()):
+        graph.spin_until(lambda: all(sizes.values()), DISCOVERY)
+        if not any(sizes.values()):
             raise Skipped("no camera sends anything", "start the camera drivers")
         for found in sizes.values():
             found.clear()
@@ -117,13 +114,13 @@ def camera_bandwidth(context: Context) -> str:
         for camera in cameras
         if len(sizes[camera.name]) / seconds < LEAST_RATE * camera.rate
     ]
-    load = sum(map(sum, sizes.values())) / seconds
     if slow:
         raise Failed(
             ", ".join(slow),
             "one USB 3 controller a camera or two (lsusb -t), cables under 3 m, the profile of the "
             "driver, light (long exposures halve the rate)",
         )
+    load = sum(map(sum, sizes.values())) / seconds
     if load > NETWORK and os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE") != "LOCALHOST":
         raise Failed(
             f"{load / 1e6:.0f} MB/s, a gigabit network carries {NETWORK / 1e6:g} MB/s",
@@ -137,31 +134,31 @@ def _note_size(sizes: list[int], message: bytes) -> None:
 
 
 def _joint_states(context: Context) -> list[tuple[int, JointState]]:
-    """Listen for a second; each message with the time of its arrival (ns)."""
-    received: list[tuple[int, JointState]] = []
+    """Listen for a moment; each message with the time of its arrival (ns)."""
+    heard: list[tuple[int, JointState]] = []
     topic = context.cell.joint_states.topic
 
     def take(message: JointState) -> None:
-        received.append((time.time_ns(), message))
+        heard.append((time.time_ns(), message))
 
-    _listen(JointState, topic, take, lambda: len(received) > 1, qos.JOINT_STATES)
-    if not received:
+    _listen(JointState, topic, take, lambda: bool(heard), qos.JOINT_STATES)
+    if not heard:
         raise Skipped(f"nobody publishes {topic}", "start the driver, then ask again")
-    return received[1:] or received
+    return heard
 
 
 def _description() -> str:
-    found: list[str] = []
+    heard: list[str] = []
     _listen(
         String,
         "robot_description",
-        lambda m: found.append(m.data),
-        lambda: bool(found),
+        lambda message: heard.append(message.data),
+        lambda: bool(heard),
         qos.LATCHED,
     )
-    if not found:
+    if not heard:
         raise Skipped("nobody publishes robot_description", "start the driver, then ask again")
-    return found[0]
+    return heard[0]
 
 
 def _listen(
