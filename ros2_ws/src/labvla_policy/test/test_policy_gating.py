@@ -119,7 +119,7 @@ def running(bench):
 
 
 def test_it_becomes_active_only_when_the_robot_is_ready(bench):
-    bench.until(lambda: bench.policy._loop.ready.is_set())
+    bench.until(bench.policy._loop.ready.is_set)
     bench.for_seconds(1.0)
     assert bench.state() != PolicyStatus.ACTIVE, "nobody watches the robot"
     bench.says = "robot_idle"

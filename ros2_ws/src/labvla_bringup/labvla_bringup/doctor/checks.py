@@ -41,23 +41,3 @@ HARDWARE_CHECKS = (
     Check("camera_bandwidth", running.camera_bandwidth),
     Check("ipc", computer.ipc),
 )
-
-# With --hardware, after the others: on the computer that runs the robots' drivers.
-HARDWARE_CHECKS = (
-    Check("driver", robots.driver),
-    Check("network_card", robots.network_card),
-    Check("reachable", robots.reachable),
-    Check("control", robots.control),
-    Check("firmware", robots.firmware),
-    Check("driver_versions", robots.driver_versions),
-    Check("calibration", running.calibration),
-    Check("joint_order", running.joint_order),
-    Check("clock_sync", computer.clock_sync),
-    Check("clock_offset", running.clock_offset),
-    Check("realtime_kernel", computer.realtime_kernel),
-    Check("realtime_limits", computer.realtime_limits),
-    Check("cpu_governor", computer.cpu_governor),
-    Check("socket_buffers", computer.socket_buffers),
-    Check("camera_bandwidth", running.camera_bandwidth),
-    Check("ipc", computer.ipc),
-)

@@ -25,11 +25,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="robots, network, clocks and realtime, too: on the computer that runs the drivers",
     )
-    parser.add_argument(
-        "--hardware",
-        action="store_true",
-        help="robots, network, clocks and realtime, too: on the computer that runs the drivers",
-    )
     add_json(parser)
 
 
