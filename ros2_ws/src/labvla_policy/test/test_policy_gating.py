@@ -27,10 +27,9 @@ class Bench:
 
     def __init__(self, robot):
         options = json.dumps({"recording": str(REPLAY)})
-        rclpy.init(
-            args=["--ros-args", "-p", "cell:=franka", "-p", "engine:=replay"]
-            + ["-p", f"engine_options:='{options}'", "-p", f"robot:={str(robot).lower()}"]
-        )
+        parameters = ("cell:=franka", "engine:=replay", f"engine_options:='{options}'")
+        words = [word for one in parameters for word in ("-p", one)]
+        rclpy.init(args=["--ros-args", *words, "-p", f"robot:={str(robot).lower()}"])
         self.policy = PolicyNode()
         self.context = Context()
         rclpy.init(context=self.context)
