@@ -1,4 +1,4 @@
-"""Preflight of a real cell: everything right passes, and breaking one thing is found by its name."""
+"""Preflight of a real cell: what is right passes, and breaking one thing is found by its name."""
 
 import socketserver
 import threading
