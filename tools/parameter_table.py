@@ -25,6 +25,7 @@ CONTROLLER_FILE = ROOT / f"ros2_ws/src/labvla_control/src/{CONTROLLER}_parameter
 NODES = {
     "policy": "labvla_policy.nodes.policy_parameters",
     "sim": "labvla_sim.nodes.sim_parameters",
+    "robot": "labvla_policy.nodes.robot_parameters",
     "gripper_bridge": "labvla_policy.nodes.gripper_bridge_parameters",
     "window": "labvla_sim.nodes.window_parameters",
     "recorder": "labvla_data.nodes.recorder_parameters",

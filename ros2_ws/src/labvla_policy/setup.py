@@ -14,6 +14,7 @@ setup(
         "console_scripts": [
             "gripper_bridge_node = labvla_policy.nodes.gripper_bridge_node:main",
             "policy_node = labvla_policy.nodes.policy_node:main",
+            "robot_node = labvla_policy.nodes.robot_node:main",
         ],
         "labvla.engines": [
             "faulty = labvla_policy.engines.faulty:FaultyEngine",

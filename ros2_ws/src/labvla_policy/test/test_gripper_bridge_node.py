@@ -17,7 +17,7 @@ from sensor_msgs.msg import JointState
 from labvla_msgs.msg import GripperSetpoints, SafetyEvent
 from labvla_policy.nodes import gripper_bridge_node, qos
 from labvla_policy.runtime.cell import load_cell
-from labvla_policy.runtime.gripping.port import Report
+from labvla_policy.runtime.report import Report
 
 
 class Hand:

@@ -15,7 +15,9 @@ from rclpy.node import Node
 
 from labvla_msgs.action import MoveTo
 from labvla_policy.nodes import gripper_ports
-from labvla_policy.nodes.gripper_ports import ActionPort, MissingMessages, port_of
+from labvla_policy.nodes.action_port import ActionPort
+from labvla_policy.nodes.gripper_ports import port_of
+from labvla_policy.nodes.vendor import MissingMessages
 from labvla_policy.runtime.cell import load_cell
 from labvla_policy.runtime.gripping.port import Goal
 

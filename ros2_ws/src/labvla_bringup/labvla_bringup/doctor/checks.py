@@ -1,6 +1,6 @@
 """The doctor's checks, in the order in which a person would look."""
 
-from labvla_bringup.doctor import cameras, cell, dds, machine
+from labvla_bringup.doctor import cameras, cell, computer, dds, machine, robots, running
 from labvla_bringup.doctor.frame import Check
 
 CHECKS = (
@@ -22,4 +22,24 @@ CHECKS = (
     Check("joint_states", cell.joint_states),
     Check("single_publisher", cell.single_publisher),
     Check("camera_drift", cameras.moved),
+)
+
+# With --hardware, after the others: on the computer that runs the robots' drivers.
+HARDWARE_CHECKS = (
+    Check("driver", robots.driver),
+    Check("network_card", robots.network_card),
+    Check("reachable", robots.reachable),
+    Check("control", robots.control),
+    Check("firmware", robots.firmware),
+    Check("driver_versions", robots.driver_versions),
+    Check("calibration", running.calibration),
+    Check("joint_order", running.joint_order),
+    Check("clock_sync", computer.clock_sync),
+    Check("clock_offset", running.clock_offset),
+    Check("realtime_kernel", computer.realtime_kernel),
+    Check("realtime_limits", computer.realtime_limits),
+    Check("cpu_governor", computer.cpu_governor),
+    Check("socket_buffers", computer.socket_buffers),
+    Check("camera_bandwidth", running.camera_bandwidth),
+    Check("ipc", computer.ipc),
 )

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
@@ -27,8 +28,9 @@ from labvla_policy.nodes.gripper_bridge_parameters import (
     RELEASE,
     RETRIES,
 )
-from labvla_policy.nodes.gripper_ports import MissingMessages, port_of
+from labvla_policy.nodes.gripper_ports import port_of
 from labvla_policy.nodes.parameters import ParameterError
+from labvla_policy.nodes.vendor import MissingMessages
 from labvla_policy.runtime.cell import CellError, load_cell
 from labvla_policy.runtime.diagnosis import PERIOD, Finding, Level
 from labvla_policy.runtime.event_log import Noted
@@ -70,6 +72,8 @@ class GripperBridgeNode(Node):  # type: ignore[misc]  # rclpy has no types
         for topic in {arm.gripper.state_topic for arm in self.cell.arms}:
             keep = partial(self._states.__setitem__, topic)
             self.create_subscription(JointState, topic, keep, qos.JOINT_STATES, raw=True)
+        self._told: tuple[Grip, ...] = ()
+        self._grips = self.create_publisher(DiagnosticArray, "labvla/grips", qos.LATCHED)
         self._diagnostics = Diagnostics(self, self.cell.name, self._find)
         self.create_timer(STEP, self._step, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.get_logger().info(f"drives {', '.join(self._drivers)} of {self.cell.name}")
@@ -100,6 +104,18 @@ class GripperBridgeNode(Node):  # type: ignore[misc]  # rclpy has no types
         t = time.monotonic_ns()
         for driver in self._drivers.values():
             driver.step(t)
+        self._tell_grips()
+
+    def _tell_grips(self) -> None:
+        """Tell at every change what the fingers do: an arm that carries has another payload."""
+        grips = tuple(driver.grip for driver in self._drivers.values())
+        if grips != self._told:
+            self._told = grips
+            statuses = [
+                DiagnosticStatus(name=name, message=grip.value)
+                for name, grip in zip(self._drivers, grips, strict=True)
+            ]
+            self._grips.publish(DiagnosticArray(status=statuses))
 
     def _feel(self, topic: str, message: bytes) -> None:
         """Tell the drivers how far their fingers are open."""

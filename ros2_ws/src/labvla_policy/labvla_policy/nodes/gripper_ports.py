@@ -6,93 +6,18 @@ gripper that needs them is driven.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from importlib import import_module
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from action_msgs.msg import GoalStatus
 from rclpy.action import ActionClient
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
+from labvla_policy.nodes.action_port import ActionPort
+from labvla_policy.nodes.vendor import action_type
 from labvla_policy.runtime.cell.arm import Gripper
 from labvla_policy.runtime.grippers import joint_of_opening
-from labvla_policy.runtime.gripping.port import Goal, GripperPort, Report
-
-_ENDS: Mapping[int, str] = {
-    GoalStatus.STATUS_SUCCEEDED: "succeeded",
-    GoalStatus.STATUS_CANCELED: "canceled",
-}
-
-
-class MissingMessages(RuntimeError):
-    """The gripper's message package is not installed; the text names it."""
-
-
-def action_type(package: str, name: str) -> Any:
-    """Return an action of a package that comes with a driver."""
-    try:
-        return getattr(import_module(f"{package}.action"), name)
-    except (ImportError, AttributeError):
-        raise MissingMessages(
-            f"the gripper is driven by {package}/action/{name}, which is not installed: install "
-            f"the ROS package {package} (apt: ros-$ROS_DISTRO-{package.replace('_', '-')}, or the "
-            "driver's own workspace) and source it"
-        ) from None
-
-
-class ActionPort:
-    """Sends goals to actions; one ticket a goal, whatever action it goes to."""
-
-    def __init__(self) -> None:
-        self._tickets = 0
-        self._handles: dict[int, Any] = {}
-        self._canceled: set[int] = set()  # before the driver had accepted them
-        self._reports: list[Report] = []
-
-    def poll(self) -> Sequence[Report]:
-        """Return what was reported since the last call."""
-        reports, self._reports = self._reports, []
-        return reports
-
-    def cancel(self, ticket: int) -> None:
-        """Ask the driver to give a goal up, as soon as it has accepted it."""
-        handle = self._handles.get(ticket)
-        if handle is None:
-            self._canceled.add(ticket)
-        else:
-            handle.cancel_goal_async()
-
-    def send_to(self, client: ActionClient, message: Any) -> int:
-        """Send a goal and follow it."""
-        self._tickets += 1
-        ticket = self._tickets
-        client.send_goal_async(message).add_done_callback(
-            lambda future: self._on_answer(ticket, future.result())
-        )
-        return ticket
-
-    def _on_answer(self, ticket: int, handle: Any) -> None:
-        if not handle.accepted:
-            self._reports.append(Report(ticket, "rejected"))
-            return
-        self._handles[ticket] = handle
-        self._reports.append(Report(ticket, "accepted"))
-        handle.get_result_async().add_done_callback(
-            lambda future: self._on_result(ticket, future.result())
-        )
-        if ticket in self._canceled:
-            self._canceled.discard(ticket)
-            handle.cancel_goal_async()
-
-    def _on_result(self, ticket: int, response: Any) -> None:
-        self._handles.pop(ticket, None)
-        what = _ENDS.get(response.status, "failed")
-        # A driver may end a goal regularly and still say that it was not done.
-        if what == "succeeded" and getattr(response.result, "success", True) is False:
-            what = "failed"
-        detail = getattr(response.result, "error", "") or f"status {response.status}"
-        self._reports.append(Report(ticket, what, str(detail)))  # type: ignore[arg-type]
+from labvla_policy.runtime.gripping.port import Goal, GripperPort
 
 
 class FrankaHandPort(ActionPort):

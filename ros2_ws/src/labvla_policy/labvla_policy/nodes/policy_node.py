@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
 from std_srvs.srv import Trigger
 
-from labvla_msgs.msg import CameraHealth, PolicyStatus
+from labvla_msgs.msg import CameraHealth, PolicyStatus, SafetyEvent
 from labvla_msgs.srv import SetInstruction
 from labvla_policy.engines.host import EngineHost
 from labvla_policy.engines.spec import EngineSpec
@@ -34,10 +35,12 @@ from labvla_policy.nodes.policy_parameters import (
     LOADING,
     LOCKSTEP,
     OPTIONS,
+    ROBOT,
     ROWS,
     SCHEDULING,
     TIMEOUT,
 )
+from labvla_policy.nodes.robot_link import RobotLink
 from labvla_policy.nodes.stamps import to_stamp
 from labvla_policy.nodes.teleop_server import TeleopServer
 from labvla_policy.runtime.arbiter import Arbiter
@@ -97,6 +100,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
             timeout=TIMEOUT.read(self),
             load_timeout=LOADING.read(self),
         )
+        self._robot = RobotLink(self, self._watch_robot) if ROBOT.read(self) else None
         self._state = PolicyStatus.UNCONFIGURED
         self._lock = threading.Lock()
         self._ended = False
@@ -163,13 +167,15 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
             "labvla/set_instruction",
             self._on_instruction,
         )
-        for name, action in (
-            ("pause", self._pause),
-            ("resume", self._resume),
-            ("stop", self._stop),
-            ("reset_stop", self._reset_stop),
-            ("recover", self._reset_stop),
-        ):
+        services = {
+            "pause": self._pause,
+            "resume": self._resume,
+            "stop": self._stop,
+            "reset_stop": self._reset_stop,
+        }
+        if self._robot is None:  # else the robot node offers it: more than a stop is to be cleared
+            services["recover"] = self._reset_stop
+        for name, action in services.items():
             self.create_service(
                 Trigger,
                 f"labvla/{name}",
@@ -191,6 +197,9 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         if not self._loop.ready.is_set():
             self.get_logger().error(f"not yet: {self._loop.fault or 'the engine is loading'}")
             return TransitionCallbackReturn.FAILURE
+        if refusal := self._why_robot_not():
+            self.get_logger().error(f"not yet: {refusal.reason}: {refusal.detail}")
+            return TransitionCallbackReturn.FAILURE
         self._outlet.open()
         self._state = PolicyStatus.ACTIVE
         return super().on_activate(state)
@@ -206,6 +215,8 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         """Configure now and activate as soon as the engine is ready (no life-cycle manager)."""
         self.trigger_configure()
         self._loop.ready.wait()
+        while self._why_robot_not() and not self._ended:
+            time.sleep(STATUS_PERIOD)
         if not self._ended:
             self.trigger_activate()
 
@@ -228,6 +239,8 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
     def _resume(self) -> tuple[bool, str]:
         if self._state != PolicyStatus.PAUSED:
             return False, "the policy is not paused"
+        if refusal := self._why_robot_not():
+            return False, f"{refusal.reason}: {refusal.detail}"
         self._state = PolicyStatus.ACTIVE
         missing = self._controller.ask("resume")
         if self._cycle.instruction:
@@ -242,6 +255,8 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         return True, f"stopped{missing}; `labvla recover` makes the cell ready again"
 
     def _reset_stop(self) -> tuple[bool, str]:
+        if refusal := self._why_robot_not():
+            return False, f"{refusal.reason}: {refusal.detail}"
         # The controller may be stopped without this node: by somebody else, or before its restart.
         # Then an instruction may still be set, which must not move the arm at once.
         self._cycle.halt()
@@ -273,6 +288,8 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
             return False, "the cell is stopped: `labvla recover` first"
         if self._state != PolicyStatus.ACTIVE:
             return False, f"the policy is not active: {self._loop.fault or 'the engine is loading'}"
+        if hindrance := self._why_robot_not():
+            return False, f"{hindrance.reason}: {hindrance.detail}"
         refusal_or_none = self._cycle.begin(instruction, self.now())
         if refusal_or_none is not None:
             return False, refusal_or_none.detail
@@ -295,7 +312,21 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
             return Refusal("controller_paused", "the cell is paused: resume first")
         if self._state != PolicyStatus.ACTIVE:
             return Refusal("not_active", self._loop.fault or "the engine is loading")
-        return None
+        return self._why_robot_not()
+
+    def _why_robot_not(self) -> Refusal | None:
+        return self._robot.why_not() if self._robot is not None else None
+
+    def _watch_robot(self) -> None:
+        """Stop, latched, when the robot has stopped by itself or nobody watches it any more."""
+        if self._state not in (PolicyStatus.ACTIVE, PolicyStatus.PAUSED):
+            return
+        if refusal := self._why_robot_not():
+            with self._lock:
+                self._stop()
+            self._beat.poke()
+            t = self.now()
+            self._events.tell(SafetyEvent.STOPPED, refusal.source, refusal, t, 0)
 
     def _publish_chunk(self, chunk: Chunk) -> None:
         self._outlet.send_answer(chunk, self._loop.policy)
@@ -306,6 +337,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
             detail = f"{jumps - self._clock_jumps} streams: was a clock set, or a driver restarted?"
             self._events.refused(Refusal("clock_jump", detail), self.now())
         self._clock_jumps = jumps
+        self._watch_robot()
         self._publish_status()
 
     def _publish_status(self) -> None:

@@ -12,6 +12,7 @@ ROWS = Whole("execute_rows", "rows of a prediction after which the next takes ov
 TIMEOUT = Number("engine_timeout", "s that the engine may take for an answer", 2.0, 0.05, 600.0)
 LOADING = Number("load_timeout", "s that the engine may take to load and warm up", 120.0, 1, 3600)
 LOCKSTEP = Flag("lockstep", "live by the steps of a simulation that waits, not by the clock")
+ROBOT = Flag("robot", "real robots: move only while the robot node says that they are ready")
 
 PARAMETERS: tuple[Declared, ...] = (
     CELL,
@@ -22,4 +23,5 @@ PARAMETERS: tuple[Declared, ...] = (
     TIMEOUT,
     LOADING,
     LOCKSTEP,
+    ROBOT,
 )

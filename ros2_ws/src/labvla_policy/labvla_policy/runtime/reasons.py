@@ -421,6 +421,43 @@ REASONS: dict[str, Reason] = {
         },
     ),
     **_group(
+        "robot",
+        {
+            "robot_silent": (
+                "nothing (recent) is known of the robot",
+                "start its driver, and the robot node; compare the cell's `driver` with it",
+            ),
+            "emergency_stop": (
+                "an emergency stop or the user stop is pressed",
+                "look why; release the button, then `labvla recover`",
+            ),
+            "safeguard_stop": (
+                "a safeguard (door, light curtain, enabling device) stops the robot",
+                "clear and reset the safeguard, then `labvla recover`",
+            ),
+            "safety_fault": (
+                "the robot's safety system wants a person at the pendant or in Desk",
+                "do there what it asks, then `labvla recover`; nothing is restarted from here",
+            ),
+            "hand_guided": (
+                "somebody guides the arm by hand",
+                "end the guiding, then `labvla recover`",
+            ),
+            "protective_stop": (
+                "the robot stopped itself: a collision, a limit, a reflex",
+                "look why and clear it; then `labvla recover`",
+            ),
+            "robot_idle": (
+                "the robot, its program, its hardware component or a controller is not active",
+                "`labvla recover`",
+            ),
+            "payload_refused": (
+                "the driver did not take the payload",
+                "read its log; contact forces are wrong until it does",
+            ),
+        },
+    ),
+    **_group(
         "clock",
         {
             "clock_jump": (

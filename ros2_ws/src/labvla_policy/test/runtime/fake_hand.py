@@ -3,7 +3,7 @@
 from collections import deque
 from dataclasses import dataclass, field
 
-from labvla_policy.runtime.gripping.port import Report
+from labvla_policy.runtime.report import Report
 
 LATENCY = 0.05  # s until a goal is accepted, or a cancellation noticed
 TELLS = 1 / 15  # s between two states of the fingers

@@ -1,4 +1,4 @@
-"""`labvla doctor [CELL]`: preflight."""
+"""`labvla doctor [CELL] [--hardware]`: preflight."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.padding import Padding
 
 from labvla_bringup.cli.common import add_json
-from labvla_bringup.cli.errors import ExitCode
+from labvla_bringup.cli.errors import ExitCode, UsageError
 from labvla_bringup.console import print_json
 from labvla_bringup.doctor import Context, Result, examine
-from labvla_bringup.doctor.checks import CHECKS
+from labvla_bringup.doctor.checks import CHECKS, HARDWARE_CHECKS
 
 _MARKS = {"pass": "[green]pass[/]", "fail": "[bold red]FAIL[/]", "skip": "[yellow]skip[/]"}
 
@@ -25,13 +25,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="see whether calibrated cameras have moved; the board has to be at its place",
     )
+    parser.add_argument(
+        "--hardware",
+        action="store_true",
+        help="robots, network, clocks and realtime, too: on the computer that runs the drivers",
+    )
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run all checks; exit code 1 when one fails."""
+    if arguments.hardware and arguments.cell is None:
+        raise UsageError("--hardware: expected a CELL, whose robots are asked")
+    checks = CHECKS + HARDWARE_CHECKS if arguments.hardware else CHECKS
     results = []
-    for result in examine(Context(arguments.cell, arguments.cameras), CHECKS):
+    for result in examine(Context(arguments.cell, arguments.cameras), checks):
         results.append(result)
         if not arguments.json:
             _show(result)

@@ -7,6 +7,7 @@ from labvla_policy.runtime.cell.geometry import Pose, Vector3
 from labvla_policy.runtime.cell.limits import HardwareLimits, OperatingLimits, PerJoint
 from labvla_policy.runtime.cell.schema import (
     FRAME_NAME,
+    HOST,
     IDENTIFIER,
     JOINT_NAME,
     PREFIX,
@@ -209,6 +210,36 @@ class Payload:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FrankaDriver:
+    """The robot's driver is franka_ros2."""
+
+    kind: Annotated[Literal["franka_ros2"], key("for fr3; the tool's mass is set in Desk")]
+    address: Annotated[
+        str, key("the robot's name or address in the network", form=HOST, hashed=False)
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class UrDriver:
+    """The robot's driver is ur_robot_driver."""
+
+    kind: Annotated[Literal["ur_robot_driver"], key("for ur5e; it is told the payload")]
+    address: Annotated[
+        str, key("the robot's name or address in the network", form=HOST, hashed=False)
+    ]
+    program: Annotated[
+        Literal["pendant", "headless"],
+        key(
+            "who starts the program: the pendant has it (External Control), or the driver sends it"
+        ),
+    ]
+    payload_held: Annotated[
+        Payload | None,
+        key("payload while the gripper holds something; none: it counts as empty"),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Posture:
     """A named set of joint positions."""
 
@@ -242,6 +273,10 @@ class Arm:
     base: Annotated[Pose, key("pose of base_frame in the cell's frame")]
     tcp: Annotated[Pose, key("tool centre point between the fingertips, in flange_frame")]
     payload: Annotated[Payload, key("tool mass, for gravity and wrench compensation")]
+    driver: Annotated[
+        FrankaDriver | UrDriver | None,
+        key("what connects the robot; none: the cell is only simulated"),
+    ] = None
     effort_unit: Annotated[
         Literal["newton_metre", "ampere"],
         key("unit of `effort` in the joint states; motor current is no torque"),

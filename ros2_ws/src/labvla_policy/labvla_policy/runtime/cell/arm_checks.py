@@ -10,11 +10,13 @@ from labvla_policy.runtime.cell.arm import (
     Admittance,
     Arm,
     ArmKind,
+    FrankaDriver,
     FrankaHand,
     Impedance,
     Posture,
     Rigid,
     Robotiq2F85,
+    UrDriver,
     Wrench,
 )
 from labvla_policy.runtime.cell.limits import (
@@ -53,6 +55,13 @@ def joints_are_the_drivers(
             place = f"joints[{index}]"
             yield Finding(place, f"expected '{want}' (joint {index + 1}), got '{name}'", hint)
             return
+
+
+def driver_fits_the_arm(kind: ArmKind, driver: FrankaDriver | UrDriver | None) -> Iterator[Finding]:
+    """A driver speaks to the robots of its maker."""
+    wanted = {"fr3": "franka_ros2", "ur5e": "ur_robot_driver"}[kind]
+    if driver is not None and driver.kind != wanted:
+        yield Finding("driver.kind", f"expected {wanted} for {kind}, got {driver.kind}")
 
 
 def positions_are_ordered(position_lower: PerJoint, position_upper: PerJoint) -> Iterator[Finding]:
@@ -200,6 +209,7 @@ def range_is_ordered(range: tuple[float, float]) -> Iterator[Finding]:  # noqa: 
 ARM_CHECKS: Checks = {
     Arm: (
         joints_are_the_drivers,
+        driver_fits_the_arm,
         operating_is_inside_hardware,
         braking_is_inside_hardware,
         compliance_fits_the_interfaces,

@@ -32,6 +32,9 @@ DATE = Form("a day as 2026-11-21", re.compile(r"\d{4}-\d{2}-\d{2}"))
 DICTIONARY = Form("a dictionary as 5X5_100", re.compile(r"[4-7]X[4-7]_(?:50|100|250|1000)"))
 PREFIX = Form("'' or a prefix that ends with _", re.compile(r"(?:[A-Za-z][A-Za-z0-9_]*_)?"))
 FRAME_NAME = Form("a frame name", re.compile(r"[A-Za-z][A-Za-z0-9_/]*"))
+HOST = Form(
+    "a host name or an IPv4 address", re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
+)
 ROS_NAME = Form(
     "a valid ROS name such as camera/front/image_raw (letters, digits, _ and single /)",
     re.compile(r"/?[A-Za-z][A-Za-z0-9_]*(?:/[A-Za-z_][A-Za-z0-9_]*)*"),

@@ -15,8 +15,9 @@ from typing import Protocol
 
 from labvla_policy.runtime.cell.arm import Gripper
 from labvla_policy.runtime.gripping.demand import Demand, DemandSettings
-from labvla_policy.runtime.gripping.port import Goal, GripperPort, Report
+from labvla_policy.runtime.gripping.port import Goal, GripperPort
 from labvla_policy.runtime.refusal import Refusal
+from labvla_policy.runtime.report import Report
 from labvla_policy.runtime.types import NANOSECONDS
 
 

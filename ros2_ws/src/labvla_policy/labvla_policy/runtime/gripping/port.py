@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from labvla_policy.runtime.report import Report
+
 
 @dataclass(frozen=True)
 class Goal:
@@ -19,15 +21,6 @@ class Goal:
     opening: float  # m between the fingers
     speed: float  # m/s
     force: float  # N
-
-
-@dataclass(frozen=True)
-class Report:
-    """What became of a goal."""
-
-    ticket: int
-    what: Literal["accepted", "rejected", "succeeded", "failed", "canceled"]
-    detail: str = ""
 
 
 class GripperPort(Protocol):

@@ -1,0 +1,1 @@
+"""Faces of the robots' drivers, spoken with the messages of their makers."""
