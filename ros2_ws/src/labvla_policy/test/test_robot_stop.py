@@ -1,7 +1,6 @@
 """A robot that stops by itself: driver, robot node, policy, controller and gripper together."""
 
 import json
-import threading
 import time
 from pathlib import Path
 
@@ -102,7 +101,7 @@ class Cell:
         for node in self.nodes:
             self.executors[0].add_node(node)
         self.executors[1].add_node(self.world)
-        threading.Thread(target=self.policy.start_by_itself, daemon=True).start()
+        self.policy.start_by_itself()
 
     def until(self, condition):
         deadline = time.monotonic() + 90.0
