@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from labvla_bringup import robots
+from labvla_bringup.controllers import controller_names
 from labvla_bringup.description import File, Parameter, Process, Ready, Restart, Robot, Stack
 from labvla_bringup.engines import EngineChoice, choose
 from labvla_bringup.hardware import Hardware, HardwareError
@@ -24,6 +25,7 @@ __all__ = [
     "CHUNKS",
     "LOCKSTEP_TIMEOUT",
     "NO_ENGINE",
+    "ROBOT",
     "Pacing",
     "Process",
     "Ready",
@@ -41,6 +43,7 @@ Pacing = Literal["realtime", "lockstep"]
 # Where time waits for the engine, only a hang is too long.
 LOCKSTEP_TIMEOUT = 600.0  # s
 CHUNKS = "labvla/action_chunk"  # published as soon as the policy is active
+ROBOT = "labvla/robot"  # whether real robots can move
 SIMULATED_ARMS = ("fr3",)
 UNREACHED = Hardware()
 NO_ENGINE = "none"  # no policy runs here: on another computer, or not at all
@@ -159,7 +162,7 @@ def _real(cell: Cell, hardware: Hardware, namespace: str) -> robots.Parts:
         raise StackError(str(error)) from None
     # Set-points for the grippers come from our controller alone.
     bridge = (_gripper_bridge(cell),) if hardware.controller == "labvla" else ()
-    return replace(parts, processes=(*parts.processes, *bridge))
+    return replace(parts, processes=(*parts.processes, _robot_watch(cell, hardware), *bridge))
 
 
 def _sim(cell: Cell, simulation: Simulation) -> Process:
@@ -183,6 +186,22 @@ def _window(cell: Cell) -> Process:
         executable="window_node",
         parameters={"cell": cell.origin.file},
         essential=False,  # it may be closed
+    )
+
+
+def _robot_watch(cell: Cell, hardware: Hardware) -> Process:
+    return Process(
+        name="robot",
+        package="labvla_policy",
+        executable="robot_node",
+        parameters={
+            "cell": cell.origin.file,
+            "controllers": ", ".join(controller_names(cell, hardware.controller)),
+            "fake_hardware": hardware.fake,
+        },
+        ready=Ready(publishers=(ROBOT,), services=("labvla/recover",)),
+        restart=Restart.ON_FAILURE,
+        essential=False,  # without it nothing moves: the policy stops by its silence
     )
 
 
@@ -212,6 +231,7 @@ def _policy(
             **engine.parameters,
             "scheduling": scheduling,
             **(waited_for if simulation.pacing == "lockstep" else {}),
+            "robot": robot == "hardware",
             "use_sim_time": robot == "sim",
         },
         ready=Ready(publishers=(CHUNKS,), services=("labvla/set_instruction",)),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +11,9 @@ from labvla_bringup import registry
 from labvla_bringup.cli.errors import EnvironmentLack, Refusal, UsageError
 from labvla_bringup.engines import ENGINES
 from labvla_bringup.graph import Graph, GraphError
+from labvla_bringup.launched import launched_namespace
 from labvla_policy.runtime.cell import Cell, CellError, load_cell
 from labvla_sim.display import why_no_window
-
-NAMESPACE = "LABVLA_NAMESPACE"  # of a stack that was started by launch
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -85,7 +83,7 @@ def stack_graph() -> Iterator[Graph]:
     record = registry.current()
     try:
         # Without a record the nodes may still run under launch, which leaves none.
-        with Graph(record.namespace if record else os.environ.get(NAMESPACE, "")) as graph:
+        with Graph(record.namespace if record else launched_namespace()) as graph:
             yield graph
     except GraphError as error:
         raise Refusal(str(error)) from None

@@ -170,7 +170,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         services = {
             "pause": self._pause,
             "resume": self._resume,
-            "stop": self._stop,
+            "stop": self._stop_for_somebody,
             "reset_stop": self._reset_stop,
         }
         if self._robot is None:  # else the robot node offers it: more than a stop is to be cleared
@@ -247,6 +247,11 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
             self._cycle.begin(self._cycle.instruction, self.now())
         return True, f"resumed{missing}"
 
+    def _stop_for_somebody(self) -> tuple[bool, str]:
+        if self._robot is not None:
+            self._robot.cancel_recovery()
+        return self._stop()
+
     def _stop(self) -> tuple[bool, str]:
         missing = self._controller.ask("stop")
         self._arbiter.stop()
@@ -317,6 +322,10 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
     def _why_robot_not(self) -> Refusal | None:
         return self._robot.why_not() if self._robot is not None else None
 
+    def _robots_words(self) -> str:
+        refusal = self._why_robot_not()
+        return f"{refusal.reason}: {refusal.detail}" if refusal else ""
+
     def _watch_robot(self) -> None:
         """Stop, latched, when the robot has stopped by itself or nobody watches it any more."""
         if self._state not in (PolicyStatus.ACTIVE, PolicyStatus.PAUSED):
@@ -345,6 +354,8 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         state = self._state
         if state == PolicyStatus.ACTIVE and not loop.ready.is_set():
             state = PolicyStatus.FAULT
+        elif state == PolicyStatus.LOADING and loop.ready.is_set():
+            state = PolicyStatus.READY  # a real cell's waits for its robots
         owner = self._arbiter.owner(t)
         last = cycle.last
         joints = self._inputs.states[self.cell.joint_states.topic]
@@ -353,7 +364,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
             PolicyStatus(
                 stamp=to_stamp(t),
                 state=state,
-                message=loop.fault,
+                message=loop.fault or self._robots_words(),
                 cell=self.cell.name,
                 cell_hash=self.cell.hash,
                 engine=self._engine,
