@@ -108,7 +108,7 @@ def describe(
     if engine != NO_ENGINE:
         choice = _choice(engine, engine_options or {}, robot, hardware)
         policy = (_policy(cell, choice, scheduling, simulation, robot),)
-    recorder = (_recorder(cell, recordings),) if record else ()
+    recorder = (_recorder(cell, recordings, simulation),) if record else ()
     robot_side = (
         _simulated(cell, simulation) if robot == "sim" else _real(cell, hardware, namespace)
     )
@@ -239,12 +239,16 @@ def _policy(
     )
 
 
-def _recorder(cell: Cell, recordings: str) -> Process:
+def _recorder(cell: Cell, recordings: str, simulation: Simulation) -> Process:
     return Process(
         name="recorder",
         package="labvla_data",
         executable="recorder_node",
-        parameters={"cell": cell.origin.file, "data_directory": recordings},
+        parameters={
+            "cell": cell.origin.file,
+            "data_directory": recordings,
+            **({"lockstep": True} if simulation.pacing == "lockstep" else {}),
+        },
         ready=Ready(publishers=("labvla/recorder",), services=("labvla/start_episode",)),
         restart=Restart.ON_FAILURE,
         essential=False,  # what moves goes on without it

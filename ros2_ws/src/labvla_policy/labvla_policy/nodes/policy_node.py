@@ -44,7 +44,7 @@ from labvla_policy.nodes.robot_link import RobotLink
 from labvla_policy.nodes.stamps import to_stamp
 from labvla_policy.nodes.teleop_server import TeleopServer
 from labvla_policy.runtime.arbiter import Arbiter
-from labvla_policy.runtime.beat import Beat, RealTime
+from labvla_policy.runtime.beat import Beat, RealTime, Step
 from labvla_policy.runtime.cell import Cell, CellError, load_cell
 from labvla_policy.runtime.cycle import Chunk, Cycle
 from labvla_policy.runtime.gate.gate import Gate
@@ -151,12 +151,17 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
     def _follow_simulation(self) -> LockStepLink:
         return LockStepLink(
             self,
-            self._inputs,
-            self._controller,
-            self._outlet,
             self._ros_now,
+            self._has_arrived,
             self._is_idle,
+            lambda: (self._outlet.session, self._outlet.sent),
         )
+
+    def _has_arrived(self, step: Step) -> bool:
+        state = self._controller.references.last
+        if state is None or state < step.stamp:
+            return False
+        return all(self._inputs.has(topic, step.stamp) for topic in step.topics)
 
     def _is_idle(self) -> bool:
         return not (self._cycle.instruction or self._move_to.busy or self._teleop.busy)
