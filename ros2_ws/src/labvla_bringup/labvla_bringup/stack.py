@@ -15,7 +15,8 @@ from labvla_bringup import robots
 from labvla_bringup.description import File, Parameter, Process, Ready, Restart, Robot, Stack
 from labvla_bringup.engines import EngineChoice, choose
 from labvla_bringup.hardware import Hardware, HardwareError
-from labvla_bringup.rviz import rviz_config
+from labvla_bringup.viewers import rviz_config
+from labvla_bringup.viewers.topics import MARKERS
 from labvla_policy.engines.base import EngineError
 from labvla_policy.runtime.cell import Cell
 from labvla_policy.runtime.scheduling.scheduler import Mode
@@ -65,6 +66,8 @@ class Views:
 
     rviz: bool = False
     foxglove: bool = False  # foxglove_bridge: a web socket for Foxglove
+    markers: bool = False  # the node that draws plans, boxes and status for both of them
+    simulated: bool = False  # the robot that is looked at is a simulated one, started elsewhere
 
 
 def describe(
@@ -114,7 +117,7 @@ def describe(
         engine=engine,
         robot=robot,
         namespace=namespace,
-        processes=(*robot_side.processes, *policy, *recorder, *_views(cell, views)),
+        processes=(*robot_side.processes, *policy, *recorder, *_views(cell, views, robot)),
         includes=robot_side.includes,
         spawns=robot_side.spawns,
         transforms=robot_side.transforms,
@@ -231,8 +234,22 @@ def _recorder(cell: Cell, recordings: str) -> Process:
     )
 
 
-def _views(cell: Cell, views: Views) -> tuple[Process, ...]:
+def _views(cell: Cell, views: Views, robot: Robot) -> tuple[Process, ...]:
     """Return the processes that show a cell; anybody may close them."""
+    simulated = views.simulated or robot == "sim"
+    monitor = Process(
+        name="monitor",
+        package="labvla_policy",
+        executable="monitor_node",
+        parameters={
+            "cell": cell.origin.file,
+            "bodies": simulated,  # no robot description is published there
+            "use_sim_time": simulated,
+        },
+        ready=Ready(publishers=(MARKERS,)),
+        restart=Restart.ON_FAILURE,
+        essential=False,
+    )
     rviz = Process(
         name="rviz",
         package="rviz2",
@@ -248,4 +265,5 @@ def _views(cell: Cell, views: Views) -> tuple[Process, ...]:
         parameters={"address": "127.0.0.1"},
         essential=False,
     )
-    return (*((rviz,) if views.rviz else ()), *((foxglove,) if views.foxglove else ()))
+    asked = ((monitor, views.markers), (rviz, views.rviz), (foxglove, views.foxglove))
+    return tuple(process for process, wanted in asked if wanted)

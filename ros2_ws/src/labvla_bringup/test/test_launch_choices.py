@@ -99,8 +99,11 @@ def test_an_instruction_is_kept_for_whoever_says_it_once():
 def test_recorder_and_views_stand_alone():
     place = {"cell": "ur5e", "namespace": "/lab1"}
     assert names(recorder_stack({**place, "recordings": ""}, None)) == {"recorder"}
-    views = views_stack({**place, "rviz": "true", "foxglove": "true"}, None)
-    assert names(views) == {"rviz", "foxglove_bridge"}
+    given = {**place, "rviz": "true", "foxglove": "true", "markers": "true", "sim": "false"}
+    views = views_stack(given, None)
+    assert names(views) == {"rviz", "foxglove_bridge", "monitor"}
+    drawn_elsewhere = views_stack({**given, "markers": "false"}, None)
+    assert names(drawn_elsewhere) == {"rviz", "foxglove_bridge"}
     assert not any(process.essential for process in views.processes)
 
 

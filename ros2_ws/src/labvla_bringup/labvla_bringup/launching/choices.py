@@ -52,7 +52,7 @@ INSTRUCTION = Choice("instruction", "said once, when the policy is ready: the ar
 CONTROLLER = Choice("controller", "what moves the arms", "labvla", KINDS)
 RECORD = Choice("record", "run the recorder", "true", YES_NO)
 RECORDINGS = Choice("recordings", "folder for episodes; empty: $LABVLA_RECORDINGS")
-RVIZ = Choice("rviz", "show the cell in rviz", "false", YES_NO)
+RVIZ = Choice("rviz", "show the cell in rviz, with plans, boxes and status", "false", YES_NO)
 NAMESPACE = Choice("namespace", "of all nodes of this cell, e.g. /lab1")
 
 POLICY_SIDE = (CHECKPOINT, ENGINE_OPTIONS, SCHEDULING, INSTRUCTION)
@@ -132,7 +132,7 @@ def robot_stack(given: Mapping[str, str], folder: Path, arms: Mapping[str, str])
         record=given["record"] == "true",
         recordings=given["recordings"],
         hardware=hardware,
-        views=Views(rviz=given["rviz"] == "true"),
+        views=Views(rviz=given["rviz"] == "true", markers=given["rviz"] == "true"),
         **_policy(given),
     )
 
@@ -171,7 +171,12 @@ def views_stack(given: Mapping[str, str], _folder: Path) -> Stack:
         namespace=given["namespace"],
         record=False,
         hardware=Hardware(drive=False),
-        views=Views(rviz=given["rviz"] == "true", foxglove=given["foxglove"] == "true"),
+        views=Views(
+            rviz=given["rviz"] == "true",
+            foxglove=given["foxglove"] == "true",
+            markers=given["markers"] == "true",
+            simulated=given["sim"] == "true",
+        ),
     )
 
 
