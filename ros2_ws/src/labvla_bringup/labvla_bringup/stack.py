@@ -25,6 +25,7 @@ __all__ = [
     "CHUNKS",
     "LOCKSTEP_TIMEOUT",
     "NO_ENGINE",
+    "PLANNERS",
     "Pacing",
     "Process",
     "Ready",
@@ -44,6 +45,8 @@ LOCKSTEP_TIMEOUT = 600.0  # s
 CHUNKS = "labvla/action_chunk"  # published as soon as the policy is active
 SIMULATED_ARMS = ("fr3",)
 UNREACHED = Hardware()
+AUTO = "auto"
+PLANNERS = (AUTO, "joint", "moveit")  # of the policy node's own parameter
 NO_ENGINE = "none"  # no policy runs here: on another computer, or not at all
 
 
@@ -83,6 +86,7 @@ def describe(
     hardware: Hardware = UNREACHED,
     instruction: str = "",
     views: Views = Views(),  # frozen
+    planner: str = AUTO,
 ) -> Stack:
     """Describe the processes of a cell.
 
@@ -99,6 +103,7 @@ def describe(
         hardware: how a real robot is reached.
         instruction: given once, when the policy takes it.
         views: what people look at.
+        planner: of `labvla/move_to`: MoveIt, the straight joint-space one, or whichever there is.
     """
     if namespace and not namespace.startswith("/"):
         raise StackError(f"namespace: expected a name that begins with '/', got {namespace!r}")
@@ -107,7 +112,7 @@ def describe(
     policy: tuple[Process, ...] = ()
     if engine != NO_ENGINE:
         choice = _choice(engine, engine_options or {}, robot, hardware)
-        policy = (_policy(cell, choice, scheduling, simulation, robot),)
+        policy = (_policy(cell, choice, scheduling, simulation, robot, planner),)
     recorder = (_recorder(cell, recordings),) if record else ()
     robot_side = (
         _simulated(cell, simulation) if robot == "sim" else _real(cell, hardware, namespace)
@@ -201,7 +206,12 @@ def _gripper_bridge(cell: Cell) -> Process:
 
 
 def _policy(
-    cell: Cell, engine: EngineChoice, scheduling: Mode, simulation: Simulation, robot: Robot
+    cell: Cell,
+    engine: EngineChoice,
+    scheduling: Mode,
+    simulation: Simulation,
+    robot: Robot,
+    planner: str,
 ) -> Process:
     waited_for: dict[str, Parameter] = {"lockstep": True, "engine_timeout": LOCKSTEP_TIMEOUT}
     return Process(
@@ -214,6 +224,7 @@ def _policy(
             "engine_options": json.dumps(dict(engine.options)),
             **engine.parameters,
             "scheduling": scheduling,
+            **({} if planner == AUTO else {"planner": planner}),
             **(waited_for if simulation.pacing == "lockstep" else {}),
             "use_sim_time": robot == "sim",
         },

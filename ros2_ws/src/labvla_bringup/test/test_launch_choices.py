@@ -23,6 +23,7 @@ POLICY = {
     "engine_options": "",
     "scheduling": "async",
     "instruction": "",
+    "planner": "auto",
     "namespace": "",
 }
 
@@ -90,6 +91,13 @@ def test_a_relative_checkpoint_is_found_from_the_engines_process_too(tmp_path, m
         {**POLICY, "policy": "labvla", "checkpoint": "weights"}, None
     ).processes
     assert str(tmp_path / "weights") in policy.parameters["engine_options"]
+
+
+def test_the_planner_that_was_chosen_is_told_to_the_policy_which_moves_to_postures():
+    (policy,) = policy_stack({**POLICY, "planner": "moveit"}, None).processes
+    assert policy.parameters["planner"] == "moveit"
+    (policy,) = policy_stack(POLICY, None).processes
+    assert "planner" not in policy.parameters  # its own default
 
 
 def test_an_instruction_is_kept_for_whoever_says_it_once():

@@ -13,7 +13,7 @@ from labvla_bringup.controllers import KINDS
 from labvla_bringup.description import Stack
 from labvla_bringup.engines import ENGINES
 from labvla_bringup.hardware import Hardware
-from labvla_bringup.stack import NO_ENGINE, StackError, Views, describe
+from labvla_bringup.stack import AUTO, NO_ENGINE, PLANNERS, StackError, Views, describe
 from labvla_policy.runtime.cell import Cell, load_cell
 from labvla_policy.runtime.scheduling.scheduler import Mode
 
@@ -54,8 +54,11 @@ RECORD = Choice("record", "run the recorder", "true", YES_NO)
 RECORDINGS = Choice("recordings", "folder for episodes; empty: $LABVLA_RECORDINGS")
 RVIZ = Choice("rviz", "show the cell in rviz, with plans, boxes and status", "false", YES_NO)
 NAMESPACE = Choice("namespace", "of all nodes of this cell, e.g. /lab1")
+PLANNER = Choice(
+    "planner", "of labvla/move_to; auto: MoveIt where moveit_py is installed", AUTO, PLANNERS
+)
 
-POLICY_SIDE = (CHECKPOINT, ENGINE_OPTIONS, SCHEDULING, INSTRUCTION)
+POLICY_SIDE = (CHECKPOINT, ENGINE_OPTIONS, SCHEDULING, INSTRUCTION, PLANNER)
 
 
 def cell(default: str | None) -> Choice:
@@ -189,6 +192,7 @@ def _policy(given: Mapping[str, str]) -> dict[str, Any]:
         "engine_options": _options(given),
         "scheduling": given["scheduling"],
         "instruction": given["instruction"],
+        "planner": given["planner"],
     }
 
 
