@@ -13,6 +13,7 @@ setup(
     entry_points={
         "console_scripts": [
             "gripper_bridge_node = labvla_policy.nodes.gripper_bridge_node:main",
+            "monitor_node = labvla_policy.nodes.monitor_node:main",
             "policy_node = labvla_policy.nodes.policy_node:main",
             "robot_node = labvla_policy.nodes.robot_node:main",
         ],

@@ -27,6 +27,7 @@ from labvla_policy.nodes.inputs import Inputs
 from labvla_policy.nodes.lockstep_link import LockStepLink
 from labvla_policy.nodes.loop import PolicyLoop
 from labvla_policy.nodes.move_to_server import MoveToServer
+from labvla_policy.nodes.moveit_planner import MissingPlanner, planner_for
 from labvla_policy.nodes.parameters import ParameterError
 from labvla_policy.nodes.policy_diagnostics import PolicyDiagnostics
 from labvla_policy.nodes.policy_parameters import (
@@ -35,6 +36,8 @@ from labvla_policy.nodes.policy_parameters import (
     LOADING,
     LOCKSTEP,
     OPTIONS,
+    PLANNER,
+    PLANNING_TIME,
     ROBOT,
     ROWS,
     SCHEDULING,
@@ -101,13 +104,14 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
             load_timeout=LOADING.read(self),
         )
         self._robot = RobotLink(self, self._watch_robot) if ROBOT.read(self) else None
+        self._ways = planner_for(self, self.cell, PLANNER.read(self), PLANNING_TIME.read(self))
         self._state = PolicyStatus.UNCONFIGURED
         self._lock = threading.Lock()
         self._ended = False
         self._clock_jumps = 0
         self._move_to = MoveToServer(
             self,
-            Mover(self.cell, gate),
+            Mover(self.cell, gate, ways=self._ways),
             Limits.of_cell(self.cell),
             self._arbiter,
             self._cycle,
@@ -415,6 +419,8 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         self._loop.ready.set()  # whoever waits for it need not any more
         self._move_to.end()
         self._teleop.end()
+        if self._ways is not None:
+            self._ways.end()
         if self._lockstep is not None:
             self._lockstep.beat.end()
         self._loop.end()
@@ -428,6 +434,9 @@ def main() -> int:
     except (CellError, ParameterError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    except MissingPlanner as missing:
+        sys.stderr.write(f"{missing}\n")
+        return 3
     threading.Thread(target=node.start_by_itself, daemon=True).start()
     run.until_signalled(node)
     return 0
