@@ -15,12 +15,15 @@ from labvla_bringup.graph import GraphError
 START_TIMEOUT = 90.0  # s
 
 
-class BackgroundStack:
-    """`labvla up` with some words, for the time of a `with`."""
+UP = ("labvla_bringup.cli", "up")
 
-    def __init__(self, words: Sequence[str], output: IO[str]) -> None:
+
+class BackgroundStack:
+    """`labvla up` with some words, or another program that runs a stack, while a `with` lasts."""
+
+    def __init__(self, words: Sequence[str], output: IO[str], program: Sequence[str] = UP) -> None:
         """Prepare; what the stack says goes to `output`."""
-        self._command = [sys.executable, "-m", "labvla_bringup.cli", "up", *words]
+        self._command = [sys.executable, "-m", *program, *words]
         self._output = output
         self._process: subprocess.Popen[bytes] | None = None
         self.code = 0  # exit code, when it has come down

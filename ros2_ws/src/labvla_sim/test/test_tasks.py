@@ -132,8 +132,8 @@ def test_a_variation_of_one_thing_leaves_the_others_as_they_are():
     assert not set(VARIATIONS["ood_clutter"].clutter_kinds) & set(VARIATIONS["train"].clutter_kinds)
     assert VARIATIONS["ood_layout"].beaker == known.beaker.widened(0.05)
     assert VARIATIONS["ood_layout"].hot_plate == known.hot_plate.widened(0.05)
-    clutter = [sample_episode(CELL, "pick", seed, "ood_clutter").scene.clutter for seed in range(20)]
-    assert {len(things) for things in clutter} == {2}
+    scenes = [sample_episode(CELL, "pick", seed, "ood_clutter").scene for seed in range(20)]
+    assert {len(scene.clutter) for scene in scenes} == {2}
 
 
 @pytest.mark.parametrize(("task", "other"), [("press", "pick"), ("pick", "press")])

@@ -209,7 +209,7 @@ _TRAIN = replace(
 
 _NEW_LIGHTING = Lighting((0.60, 1.40), (-2.2, 2.4), (0.65, 1.40), (0.0, 0.20))
 _NEW_CLUTTER: tuple[ClutterKind, ...] = ("wash_bottle", "bottle")
-_FAR_CAMERAS = {"camera_position": 0.02, "camera_angle": float(np.deg2rad(2.0))}
+_FAR, _TURNED = 0.02, float(np.deg2rad(2.0))  # cameras: m, rad
 
 _OOD = replace(
     _ID,
@@ -225,7 +225,8 @@ _OOD = replace(
     start_noise=0.10,
     target_outside=True,
     held_out_wordings=True,
-    **_FAR_CAMERAS,
+    camera_position=_FAR,
+    camera_angle=_TURNED,
 )
 
 _ONE_THING = (
@@ -237,7 +238,7 @@ _ONE_THING = (
         target_outside=True,
     ),
     replace(_ID, name="ood_looks", colours=_NEW_COLOURS, lighting=_NEW_LIGHTING),
-    replace(_ID, name="ood_camera", **_FAR_CAMERAS),
+    replace(_ID, name="ood_camera", camera_position=_FAR, camera_angle=_TURNED),
     replace(_ID, name="ood_wording", held_out_wordings=True),
     replace(_ID, name="ood_clutter", clutter_count=(2, 2), clutter_kinds=_NEW_CLUTTER),
 )
