@@ -25,7 +25,6 @@ from labvla_sim.evaluation.crew import Crew, Order
 from labvla_sim.evaluation.job import Job
 from labvla_sim.evaluation.record import Played, Record, record_of, success_time
 from labvla_sim.evaluation.watch import KEPT, Watch
-from labvla_sim.plant import SimCell
 from labvla_sim.tasks import TASKS, Event, sample_episode
 from labvla_sim.truth_text import SceneTruth
 
@@ -78,8 +77,7 @@ class StackPath:
         reset = ResetScene.Request(task=job.task, seed=job.seed, variation=name, hold=True)
         scene = insist(graph, ResetScene, "sim/reset", reset)
         episode = sample_episode(self._cell, job.task, job.seed, name)
-        start = SimCell(self._cell, episode.scene).truth()
-        watch, limit = Watch(episode, start), TASKS[job.task].time_limit
+        watch, limit = Watch(episode), TASKS[job.task].time_limit
 
         def on_truth(told: SceneTruth) -> None:
             mine = (told.task, told.seed, told.variation) == (job.task, job.seed, name)

@@ -190,19 +190,24 @@ def _table(tasks: Mapping[str, Figures], conditions: Sequence[Condition]) -> str
 
 
 def _failures(tasks: Mapping[str, Figures]) -> str:
-    rows = []
-    for task, name, one in rows_of(tasks):
-        if name != "ood":
-            for kind, count in one["failures"].items():
-                rows.append(
-                    f"<tr><td>{escape(task)}</td><td>{escape(name)}</td>"
-                    f'<td class="number">{count}</td><td>{escape(kind)}</td>'
-                    f"<td>{escape(FAILURES[kind])}</td></tr>"
-                )
-    if not rows:
+    rows = [(task, name, one["failures"]) for task, name, one in rows_of(tasks) if name != "ood"]
+    kinds = [kind for kind in FAILURES if any(kind in failures for _, _, failures in rows)]
+    if not kinds:
         return "<h2>Failures</h2><section>None.</section>"
-    head = "<tr><th>task</th><th>condition</th><th></th><th>failure</th><th></th></tr>"
-    return f'<h2>Failures</h2><section class="wide"><table>{head}{"".join(rows)}</table></section>'
+    names = "".join(f'<th class="number">{kind.replace("_", " ")}</th>' for kind in kinds)
+    lines = []
+    for task, name, failures in rows:
+        counts = "".join(f'<td class="number">{failures.get(kind, "")}</td>' for kind in kinds)
+        lines.append(f"<tr><td>{escape(task)}</td><td>{escape(name)}</td>{counts}</tr>")
+    meanings = "".join(
+        f"<tr><th>{kind.replace('_', ' ')}</th><td>{escape(FAILURES[kind])}</td></tr>"
+        for kind in kinds
+    )
+    return (
+        '<h2>Failures</h2><section class="wide"><table>'
+        f"<tr><th>task</th><th>condition</th>{names}</tr>{''.join(lines)}</table></section>"
+        f"<section><table>{meanings}</table></section>"
+    )
 
 
 def _sweep(points: Sequence[Mapping[str, Any]]) -> str:

@@ -55,9 +55,8 @@ class Player:
         assert self._engine is not None
         episode = sample_episode(self._cell, job.task, job.seed, job.condition.variation)
         # A plant of its own: its clock starts at zero, so that nothing depends on earlier episodes.
-        trial = self._trial = Trial(SimCell(self._cell, episode.scene))
-        trial.load(episode)
-        watch, plans = Watch(episode, trial.sim.truth()), _Plans()
+        trial = self._trial = Trial(SimCell(self._cell))
+        watch, plans = Watch(episode), _Plans()
         camera = None if film is None else Film(self._cell, film)
         renderer = None if self._contestant.privileged else _renderer(self._cell)
 

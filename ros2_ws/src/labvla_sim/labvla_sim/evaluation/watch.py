@@ -40,20 +40,20 @@ class Seen:
 
 
 class Watch:
-    """Looks at the truth of one episode."""
+    """Looks at the truth of one episode; the first look has to be before anything moves."""
 
-    def __init__(self, episode: Episode, start: Truth) -> None:
+    def __init__(self, episode: Episode) -> None:
+        self._episode = episode
         task, scene = TASKS[episode.task], episode.scene
         present = holds(scene, task.target)
         self._goal = _GOALS[task.target] if present else None
         self._done = task.done if present else ALONE
-        self._judge = new_judge(episode.task, scene, start)
-        self._others = {
-            name: new_judge(name, scene, start)
+        self._start: Truth | None = None
+        self._others = [
+            name
             for name, other in TASKS.items()
             if name != episode.task and holds(scene, other.target)
-        }
-        self._start = start
+        ]
         self._nearest = np.inf
         self._pinched = False
         self._instead = ""
@@ -62,25 +62,29 @@ class Watch:
 
     def look(self, truth: Truth) -> None:
         """Take one look."""
-        self._judge.look(truth)
-        self._phases.append((truth.time, self._judge.verdict.phase))
-        for name, judge in self._others.items():
+        if self._start is None:
+            self._start = truth
+            names, scene = (self._episode.task, *self._others), self._episode.scene
+            self._judges = {name: new_judge(name, scene, truth) for name in names}
+        for judge in self._judges.values():
             judge.look(truth)
-            if judge.verdict.phase == TASKS[name].done:
+        self._phases.append((truth.time, self._judges[self._episode.task].verdict.phase))
+        for name in self._others:
+            if self._judges[name].verdict.phase == TASKS[name].done:
                 self._instead = self._instead or name
         tools = truth.tools[:, :3, 3]
         if self._goal is not None:
             goal = truth.bodies[self._goal].position
             self._nearest = min(self._nearest, float(np.linalg.norm(tools - goal, axis=1).min()))
-            self._pinched = self._pinched or self._pinches(truth)
+            self._pinched = self._pinched or self._pinches(truth, self._start)
         self._last.append((truth.time, tools, truth.widths))
         while self._last[0][0] < truth.time - STANDING:
             self._last.popleft()
 
-    def _pinches(self, truth: Truth) -> bool:
+    def _pinches(self, truth: Truth, start: Truth) -> bool:
         if self._goal == BUTTON or self._goal is None:
             return False
-        raised = truth.bodies[self._goal].position[2] - self._start.bodies[self._goal].position[2]
+        raised = truth.bodies[self._goal].position[2] - start.bodies[self._goal].position[2]
         between = {"left_pad", "right_pad"} <= truth.holders(self._goal)
         return bool(between and truth.widths.min() < _RIM and raised > _LIFTED)
 
