@@ -3,6 +3,7 @@
 import os
 import signal
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -52,7 +53,7 @@ class Deadly(Wrapper):
 class Watcher(Wrapper):
     """Stands still, and writes down what it is shown."""
 
-    shown = []
+    shown: ClassVar = []
 
     def begin(self, observation):
         Watcher.shown.append(observation)

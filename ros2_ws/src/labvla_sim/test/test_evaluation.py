@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from odd_contestants import Odd, Watcher
 from labvla_policy.engines.base import EngineError
 from labvla_policy.engines.blind import GREY, WORDS, BlindEngine
 from labvla_policy.engines.spec import EngineSpec
-from labvla_sim.evaluation import failures
+from labvla_sim.evaluation import failures, suite
 from labvla_sim.evaluation.contestant import Contestant
 from labvla_sim.evaluation.crew import Crew, Order, UnfitEngine
 from labvla_sim.evaluation.evaluation import Evaluation, Wish
@@ -167,6 +168,12 @@ def test_each_failure_has_its_name(told, expected):
     assert category(told) == expected
     assert expected in FAILURES
     assert f"`{expected}`" in failures.table()
+
+
+def test_the_document_has_the_tables():
+    text = (Path(__file__).resolve().parents[4] / "docs" / "evaluation.md").read_text()
+    assert suite.table() in text
+    assert failures.table() in text
 
 
 # Figures

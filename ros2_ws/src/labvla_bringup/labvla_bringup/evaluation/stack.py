@@ -17,6 +17,9 @@ from labvla_policy.engines import blind
 from labvla_policy.runtime.cell import load_cell
 from labvla_policy.runtime.scheduling.scheduler import Mode
 
+# Nobody waits at a table for an evaluation, and its machine may have other work.
+PATIENCE = 240.0  # s for each process to become ready
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -63,7 +66,7 @@ def main() -> int:
     stack = stack_of(cell, Choice(**json.loads(choice)))
     printer = LogPrinter([process.name for process in stack.processes])
     try:
-        Supervisor(stack, Path(logs), printer).run()
+        Supervisor(stack, Path(logs), printer, patience=PATIENCE).run()
     except SupervisorError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -15,7 +15,7 @@ from pathlib import Path
 from labvla_bringup import registry
 from labvla_bringup.background import BackgroundStack
 from labvla_bringup.evaluation.listener import Listener
-from labvla_bringup.evaluation.stack import Choice
+from labvla_bringup.evaluation.stack import PATIENCE, Choice
 from labvla_bringup.graph import Graph, GraphError
 from labvla_bringup.work import insist
 from labvla_msgs.srv import JudgeScene, ResetScene, SetInstruction
@@ -29,7 +29,7 @@ from labvla_sim.tasks import TASKS, Event, sample_episode
 from labvla_sim.truth_text import SceneTruth
 
 PROGRAM = ("labvla_bringup.evaluation.stack",)
-ACTIVE = 120.0  # s for the policy, after its stack is up
+ACTIVE = 900.0  # s for the policy to load, after its stack is up
 LOOK = 0.1  # s of the machine's clock between two questions to the judge
 STUCK = 600.0  # s of the machine's clock for an episode of 20 s
 
@@ -60,7 +60,7 @@ class StackPath:
         words = [str(self._file), str(logs), choice.as_text()]
         with (
             (logs / "all.log").open("w") as log,
-            BackgroundStack(words, log, PROGRAM),
+            BackgroundStack(words, log, PROGRAM, 3 * PATIENCE),
             Graph() as graph,
         ):
             listener = Listener(graph)
@@ -90,7 +90,7 @@ class StackPath:
         verdict = _judged(graph, limit)
         silent = SetInstruction.Request(instruction="")
         graph.call(SetInstruction, "labvla/set_instruction", silent)
-        events = tuple(event for event in map(_event, verdict.events) if event.time <= limit)
+        events = tuple(event for event in map(event_of, verdict.events) if event.time <= limit)
         success = success_time(events)
         end = limit if success is None else success + KEPT
         heard = listener.until(end)
@@ -131,7 +131,7 @@ def _judged(graph: Graph, limit: float) -> JudgeScene.Response:
     deadline = time.monotonic() + STUCK
     while True:
         verdict = graph.call(JudgeScene, "sim/judge", JudgeScene.Request())
-        success = success_time([_event(text) for text in verdict.events])
+        success = success_time([event_of(text) for text in verdict.events])
         if verdict.elapsed >= (limit if success is None else success + KEPT):
             return verdict
         if time.monotonic() > deadline:
@@ -139,7 +139,7 @@ def _judged(graph: Graph, limit: float) -> JudgeScene.Response:
         graph.spin_for(LOOK)
 
 
-def _event(text: str) -> Event:
+def event_of(text: str) -> Event:
     """Read `5.30 s: held 40.1 mm` as the simulator writes it."""
     time_text, _, what = text.partition(" s: ")
     return _named(float(time_text), what)
