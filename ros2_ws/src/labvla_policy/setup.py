@@ -18,6 +18,7 @@ setup(
             "robot_node = labvla_policy.nodes.robot_node:main",
         ],
         "labvla.engines": [
+            "blind = labvla_policy.engines.blind:BlindEngine",
             "faulty = labvla_policy.engines.faulty:FaultyEngine",
             "labvla = labvla_policy.engines.labvla.engine:LabvlaEngine",
             "remote = labvla_policy.engines.remote.engine:RemoteEngine",

@@ -11,7 +11,6 @@ PLANNED = {
     "correct": "correct the running motion in words",
     "protocol": "parse, run or resume a written protocol",
     "train": "train a policy",
-    "eval": "judge a policy",
     "monitor": "show the cell in a web browser",
 }
 
