@@ -38,6 +38,7 @@ class Losses:
 
     total: Tensor
     flow: Tensor
+    seen: Prefix  # with its gradient, for whoever wants to learn more from it
     tokens: Tensor | None = None
 
 
@@ -177,11 +178,16 @@ class Policy(nn.Module):
         )
 
     def losses(self, batch: TrainingBatch, drawn: FlowDraw, real_columns: int) -> Losses:
-        """Return the losses of a batch; `real_columns` of the actions are not padding."""
+        """Return the losses of a batch; `real_columns` of the actions are not padding.
+
+        With several draws of noise and time for each observation (one after the other), it is
+        encoded once for all of them.
+        """
         if self.config.knowledge_isolation:
             return self._isolated_losses(batch, drawn, real_columns)
-        loss = self._flow_loss(self.encode(batch.inputs), batch, drawn, real_columns)
-        return Losses(total=loss, flow=loss)
+        prefix = self.encode(batch.inputs)
+        loss = self._flow_loss(prefix, batch, drawn, real_columns)
+        return Losses(total=loss, flow=loss, seen=prefix)
 
     def _isolated_losses(self, batch: TrainingBatch, drawn: FlowDraw, real_columns: int) -> Losses:
         """The flow loss ends before the projection; the backbone learns from the tokens alone."""
@@ -194,17 +200,23 @@ class Policy(nn.Module):
         (hidden,) = self.vlm(sequence)
         each = self.ki_head.cross_entropies(hidden[:, length - 1 : -1], tokens, mask)
         token_loss = mean_over_tokens(each, mask)
-        seen = self._prefix((hidden[:, :length].detach(),), prefix.mask)
-        flow_loss = self._flow_loss(seen, batch, drawn, real_columns)
+        isolated = self._prefix((hidden[:, :length].detach(),), prefix.mask)
+        flow_loss = self._flow_loss(isolated, batch, drawn, real_columns)
         total = self.config.ki_mse_weight * flow_loss + token_loss
-        return Losses(total=total, flow=flow_loss, tokens=token_loss)
+        seen = self._prefix((hidden[:, :length],), prefix.mask)
+        return Losses(total=total, flow=flow_loss, seen=seen, tokens=token_loss)
 
     def _flow_loss(
         self, prefix: Prefix, batch: TrainingBatch, drawn: FlowDraw, real_columns: int
     ) -> Tensor:
-        noisy = flow.interpolate(batch.actions, drawn.noise, drawn.time)
-        predicted = self.velocity(noisy, drawn.time, batch.inputs.state, prefix)
-        target = flow.target_velocity(batch.actions, drawn.noise)
+        draws = len(drawn.time) // len(batch.actions)
+        actions, state, is_pad = (
+            tensor.repeat_interleave(draws, dim=0)
+            for tensor in (batch.actions, batch.inputs.state, batch.action_is_pad)
+        )
+        noisy = flow.interpolate(actions, drawn.noise, drawn.time)
+        predicted = self.velocity(noisy, drawn.time, state, prefix)
+        target = flow.target_velocity(actions, drawn.noise)
         weights = torch.ones(real_columns, device=predicted.device)
         weights[list(self.config.gripper_action_dims)] = self.config.gripper_loss_weight
-        return flow.flow_loss(predicted, target, batch.action_is_pad, weights)
+        return flow.flow_loss(predicted, target, is_pad, weights)
