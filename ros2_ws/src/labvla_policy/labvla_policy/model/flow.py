@@ -43,11 +43,15 @@ class TimeSampling:
 
 
 def draw(
-    actions: Tensor, sampling: TimeSampling, generator: torch.Generator | None = None
+    actions: Tensor,
+    sampling: TimeSampling,
+    generator: torch.Generator | None = None,
+    draws: int = 1,
 ) -> FlowDraw:
-    """Draw noise and times for a batch of actions."""
-    noise = draw_noise(actions.shape, actions.device, generator)
-    return FlowDraw(noise, sampling.draw(len(actions), generator, actions.device))
+    """Draw noise and times for a batch of actions, `draws` of them for each."""
+    count = draws * len(actions)
+    noise = draw_noise((count, *actions.shape[1:]), actions.device, generator)
+    return FlowDraw(noise, sampling.draw(count, generator, actions.device))
 
 
 def draw_noise(

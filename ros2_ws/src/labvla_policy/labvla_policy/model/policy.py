@@ -38,6 +38,7 @@ class Losses:
 
     total: Tensor
     flow: Tensor
+    seen: Prefix  # with its gradient, for whoever wants to learn more from it
     tokens: Tensor | None = None
 
 
@@ -187,11 +188,16 @@ class Policy(nn.Module):
         return self.config.num_inference_steps if wanted is None else wanted
 
     def losses(self, batch: TrainingBatch, drawn: FlowDraw, real_columns: int) -> Losses:
-        """Return the losses of a batch; `real_columns` of the actions are not padding."""
+        """Return the losses of a batch; `real_columns` of the actions are not padding.
+
+        With several draws of noise and time for each observation (one after the other), it is
+        encoded once for all of them.
+        """
         if self.config.knowledge_isolation:
             return self._isolated_losses(batch, drawn, real_columns)
-        loss = self._action_loss(self.encode(batch.inputs), batch, drawn, real_columns)
-        return Losses(total=loss, flow=loss)
+        prefix = self.encode(batch.inputs)
+        loss = self._action_loss(prefix, batch, drawn, real_columns)
+        return Losses(total=loss, flow=loss, seen=prefix)
 
     def token_loss(self, batch: TrainingBatch) -> Tensor:
         """Return the loss of the action tokens alone, which the expert has no part in."""
@@ -200,10 +206,11 @@ class Policy(nn.Module):
     def _isolated_losses(self, batch: TrainingBatch, drawn: FlowDraw, real_columns: int) -> Losses:
         """The flow loss ends before the projection; the backbone learns from the tokens alone."""
         token_loss, hidden, mask = self._token_loss(batch)
-        seen = self._prefix((hidden.detach(),), mask)
-        flow_loss = self._action_loss(seen, batch, drawn, real_columns)
+        isolated = self._prefix((hidden.detach(),), mask)
+        flow_loss = self._action_loss(isolated, batch, drawn, real_columns)
         total = self.config.ki_mse_weight * flow_loss + token_loss
-        return Losses(total=total, flow=flow_loss, tokens=token_loss)
+        seen = self._prefix((hidden,), mask)
+        return Losses(total=total, flow=flow_loss, seen=seen, tokens=token_loss)
 
     def _token_loss(self, batch: TrainingBatch) -> tuple[Tensor, Tensor, Tensor]:
         """Also return the prefix' hidden states and mask, the state's token in front of them."""
@@ -222,12 +229,17 @@ class Policy(nn.Module):
     ) -> Tensor:
         weights = torch.ones(real_columns, device=batch.actions.device)
         weights[list(self.config.gripper_action_dims)] = self.config.gripper_loss_weight
-        state = batch.inputs.state
         if self.config.objective == "l1":
-            nothing = torch.zeros_like(batch.actions)
-            predicted = self.velocity(nothing, torch.zeros_like(drawn.time), state, prefix)
+            start = torch.zeros_like(batch.actions)
+            time = batch.actions.new_zeros(len(batch.actions))
+            predicted = self.velocity(start, time, batch.inputs.state, prefix)
             return flow.l1_loss(predicted, batch.actions, batch.action_is_pad, weights)
-        noisy = flow.interpolate(batch.actions, drawn.noise, drawn.time)
+        draws = len(drawn.time) // len(batch.actions)
+        actions, state, is_pad = (
+            tensor.repeat_interleave(draws, dim=0)
+            for tensor in (batch.actions, batch.inputs.state, batch.action_is_pad)
+        )
+        noisy = flow.interpolate(actions, drawn.noise, drawn.time)
         predicted = self.velocity(noisy, drawn.time, state, prefix)
-        target = flow.target_velocity(batch.actions, drawn.noise)
-        return flow.flow_loss(predicted, target, batch.action_is_pad, weights)
+        target = flow.target_velocity(actions, drawn.noise)
+        return flow.flow_loss(predicted, target, is_pad, weights)

@@ -1,0 +1,52 @@
+"""How pictures are varied before the network sees them. Bytes in, bytes out."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from labvla_train.settings import AugmentSettings
+
+Pixels = NDArray[np.uint8]
+_RAMP = np.arange(256, dtype=np.float32)
+
+
+def varied(picture: Pixels, settings: AugmentSettings, chance: np.random.Generator) -> Pixels:
+    """Return a picture as another camera, in another light, might have taken it."""
+    if settings.shift:
+        picture = _shifted(picture, settings.shift, chance)
+    if settings.saturation:
+        picture = _saturated(picture, 1 + chance.uniform(-1, 1) * settings.saturation)
+    if settings.brightness or settings.contrast or settings.tint:
+        picture = cv2.LUT(picture, _light(picture, settings, chance))  # type: ignore[assignment]
+    return picture
+
+
+def _shifted(picture: Pixels, most: int, chance: np.random.Generator) -> Pixels:
+    """Move the picture; what comes in at the edges repeats the edge."""
+    down, right = chance.integers(-most, most + 1, size=2)
+    height, width = picture.shape[:2]
+    rows = np.clip(np.arange(height) + down, 0, height - 1)
+    columns = np.clip(np.arange(width) + right, 0, width - 1)
+    return np.ascontiguousarray(picture[rows][:, columns])
+
+
+def _saturated(picture: Pixels, factor: float) -> Pixels:
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None].astype(np.float32)
+    mixed = grey + factor * (picture.astype(np.float32) - grey)
+    return np.clip(mixed, 0, 255).astype(np.uint8)
+
+
+def _light(
+    picture: Pixels, settings: AugmentSettings, chance: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Return what becomes of each level of each colour: 1 x 256 x 3."""
+    brightness, contrast = 1 + chance.uniform(-1, 1, size=2) * (
+        settings.brightness,
+        settings.contrast,
+    )
+    tint = 1 + chance.uniform(-1, 1, size=3) * settings.tint
+    middle = float(picture[::4, ::4].mean())  # of every 16th pixel: exact enough for a jitter
+    levels = ((_RAMP - middle) * contrast + middle)[:, None] * brightness * tint
+    return np.clip(levels, 0, 255).astype(np.uint8)[None]
