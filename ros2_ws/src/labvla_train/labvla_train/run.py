@@ -72,7 +72,7 @@ def train(
         raise TrainError(f"expected a stage of {', '.join(STAGES)}, got {stage!r}")
     if settings.run.threads is not None:
         torch.set_num_threads(settings.run.threads)
-    origin = Origin(settings)
+    origin = Origin(settings, stage)
     wordings = None
     if settings.data.wordings is not None:
         wordings = read_wordings(beside / settings.data.wordings)
