@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +19,11 @@ def varied(picture: Pixels, settings: AugmentSettings, chance: np.random.Generat
     if settings.shift:
         picture = _shifted(picture, settings.shift, chance)
     if settings.saturation:
-        picture = _saturated(picture, 1 + chance.uniform(-1, 1) * settings.saturation)
+        grey = cv2.cvtColor(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+        picture = _away_from(grey, picture, 1 + chance.uniform(-1, 1) * settings.saturation)
+    if settings.sharpness:
+        blurred = cv2.blur(picture, (3, 3))
+        picture = _away_from(blurred, picture, 1 + chance.uniform(-1, 1) * settings.sharpness)
     if settings.brightness or settings.contrast or settings.tint:
         picture = cv2.LUT(picture, _light(picture, settings, chance))  # type: ignore[assignment]
     return picture
@@ -32,10 +38,10 @@ def _shifted(picture: Pixels, most: int, chance: np.random.Generator) -> Pixels:
     return np.ascontiguousarray(picture[rows][:, columns])
 
 
-def _saturated(picture: Pixels, factor: float) -> Pixels:
-    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None].astype(np.float32)
-    mixed = grey + factor * (picture.astype(np.float32) - grey)
-    return np.clip(mixed, 0, 255).astype(np.uint8)
+def _away_from(other: Any, picture: Pixels, factor: float) -> Pixels:
+    """Mix: 0 is the other picture, 1 the picture itself, and more leads on."""
+    mixed: Pixels = cv2.addWeighted(picture, factor, other, 1 - factor, 0)  # type: ignore[assignment]
+    return mixed
 
 
 def _light(

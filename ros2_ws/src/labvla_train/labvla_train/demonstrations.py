@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from labvla_data.checks.stats import stats as measure_stats
-from labvla_data.dataset import Dataset, DatasetError, open_dataset
+from labvla_data.dataset import Dataset, DatasetError, norm_stats, open_dataset
 from labvla_data.dataset.reader import as_matrix
 from labvla_data.dataset.robot_schema import SLOT
-from labvla_data.json_files import read_json
 from labvla_policy.model.errors import CheckpointError
 from labvla_policy.model.pipeline.norm_stats import NormStats, stats_from_json
 from labvla_policy.model.pipeline.schema import DataSchema, schema_from_json
@@ -30,6 +29,7 @@ class Demonstration:
     """One episode's numbers."""
 
     episode: int  # its number in the dataset
+    task: str  # what errors are told by; empty where the dataset does not name any
     states: Rows  # frames x columns, as recorded
     actions: Rows
     truth: Rows | None  # what only a simulator knows
@@ -70,23 +70,20 @@ class Demonstrations:
         return tuple(sorted({text for one in self.episodes for text in one.instructions}))
 
 
-def read_demonstrations(
-    folder: Path, chunk: int, stats_file: Path, truth: str | None = None
-) -> Demonstrations:
+def read_demonstrations(folder: Path, chunk: int, truth: str | None = None) -> Demonstrations:
     """Read and check a dataset; refuse what would teach something wrong.
 
     Args:
         folder: of the dataset.
         chunk: rows that the policy predicts.
-        stats_file: where statistics for this chunk are kept, if the dataset has those of another.
         truth: column of what only a simulator knows, if it is needed.
     """
     try:
         dataset = open_dataset(folder)
         schema = _schema(dataset)
         _check(dataset, schema, truth)
-        stats = _stats(dataset, chunk, stats_file)
         episodes = [_demonstration(dataset, schema, number, truth) for number in _numbers(dataset)]
+        stats = _stats(dataset, schema, episodes, chunk)
     except (DatasetError, CheckpointError) as error:
         raise TrainError(str(error)) from None
     names = dataset.columns[truth].names if truth is not None else ()
@@ -116,6 +113,8 @@ def _schema(dataset: Dataset) -> DataSchema:
 def _check(dataset: Dataset, schema: DataSchema, truth: str | None) -> None:
     if not len(dataset) or not dataset.frames:
         raise TrainError(f"{dataset.folder}: expected episodes, there is none")
+    if dataset.norm_stats is None:
+        raise TrainError(f"{dataset.folder}: it has no statistics: run `labvla data stats`")
     if dataset.stats_invalidated:
         raise TrainError(
             f"{dataset.folder}: episodes were taken out since its statistics were made: "
@@ -144,16 +143,26 @@ def _check(dataset: Dataset, schema: DataSchema, truth: str | None) -> None:
         )
 
 
-def _stats(dataset: Dataset, chunk: int, own: Path) -> NormStats:
-    if dataset.norm_stats is None:
-        raise TrainError(f"{dataset.folder}: it has no statistics: run `labvla data stats`")
+def _stats(
+    dataset: Dataset, schema: DataSchema, episodes: Sequence[Demonstration], chunk: int
+) -> NormStats:
+    """Return the dataset's statistics, or those of the same numbers over chunks of our length."""
     values = dataset.norm_stats
-    if values.get("_chunk_size") not in (None, chunk):
-        # Deltas over chunks of another length have another spread.
-        if not own.exists():
-            measure_stats(dataset.folder, chunk=chunk, out=own)
-        values = read_json(own)
-    return stats_from_json(values, str(dataset.folder))
+    if values is not None and values.get(norm_stats.CHUNK_KEY) not in (None, chunk):
+        values = _measured(schema, episodes, chunk)
+    return stats_from_json(values or {}, str(dataset.folder))
+
+
+def _measured(
+    schema: DataSchema, episodes: Sequence[Demonstration], chunk: int
+) -> Mapping[str, Any]:
+    recipe = norm_stats.Recipe(schema.delta_mask, chunk)
+    motions = [(one.states.astype(float), one.actions.astype(float)) for one in episodes]
+    whole = norm_stats.merge_moments(norm_stats.moments(motion, recipe) for motion in motions)
+    counts = norm_stats.merge_histograms(
+        norm_stats.histograms(motion, recipe, whole) for motion in motions
+    )
+    return norm_stats.result(whole, counts, chunk)
 
 
 def _demonstration(
@@ -175,6 +184,7 @@ def _demonstration(
             raise TrainError(f"episode {number}: {name}: holds NaN or infinity in frame {frame}")
     return Demonstration(
         number,
+        str(dataset.sidecar.get(number, {}).get("task_name", "")),
         np.concatenate([columns[name] for name in schema.state_keys], axis=1),
         np.concatenate([columns[name] for name in schema.action_keys], axis=1),
         columns[truth] if truth else None,

@@ -24,13 +24,13 @@ from labvla_train.demonstrations import Demonstrations, read_demonstrations
 from labvla_train.errors import TrainError
 from labvla_train.frames import DecodedFrames, Frames, cached_frames
 from labvla_train.keeping import Kept
+from labvla_train.log import Log
 from labvla_train.origin import Network, Origin
 from labvla_train.samples import Order, Sample, Split, split
 from labvla_train.settings import Settings
 from labvla_train.stages import STAGES
 from labvla_train.wordings import Wordings, read_wordings
 
-LOG = "log.jsonl"
 _DRAWING = 0xD4A3
 _MEASURING = 0x3EA5
 # May differ between a run and its continuation: none of them changes what is learnt.
@@ -79,7 +79,6 @@ def train(
     demonstrations = read_demonstrations(
         Path(settings.data.dataset),
         origin.config.chunk_size,
-        folder / "norm_stats.json",
         settings.auxiliary.column if settings.auxiliary else None,
     )
     _claim(folder, stage, settings, demonstrations)
@@ -179,6 +178,7 @@ class _Run:
             self._average = optimizer.Average(self._learner, settings.run.average)
         self._step = 0
         self._resume()
+        self._log = Log(folder, self._step)
 
     def go(self, progress: Progress, until: int | None) -> Outcome:
         """Train to the end, or until a step."""
@@ -199,12 +199,12 @@ class _Run:
             if self._step % run.log_every == 0 or last:
                 pace = counted * run.batch / (time.perf_counter() - begin)
                 means = {name: total / counted for name, total in sums.items()}
-                self._note({"step": self._step, **means, "samples_per_second": pace})
+                self._log.tell(self._step, {**means, "samples_per_second": pace})
                 sums.clear()
                 counted, begin = 0, time.perf_counter()
             if self._step % run.measure_every == 0 or last:
                 measured = self._measure()
-                self._note({"step": self._step, "held_out": measured})
+                self._log.tell(self._step, {"held_out": measured})
                 begin = time.perf_counter()
             if self._step % run.save_every == 0 or last:
                 self._keep()
@@ -310,19 +310,6 @@ class _Run:
             }
             self._average.load(average, kept.numbers["averaged"])
         self._step = kept.numbers["step"]
-        self._forget_later()
-
-    def _forget_later(self) -> None:
-        """Drop what was noted after the checkpoint: it is about to be learnt again."""
-        path = self._folder / LOG
-        if path.exists():
-            lines = [line for line in path.read_text().splitlines() if line.strip()]
-            kept = [line for line in lines if json.loads(line)["step"] <= self._step]
-            path.write_text("".join(f"{line}\n" for line in kept))
-
-    def _note(self, entry: Mapping[str, Any]) -> None:
-        with (self._folder / LOG).open("a") as file:
-            file.write(json.dumps(entry) + "\n")
 
 
 def _generator(seed: int, stream: int, step: int) -> torch.Generator:

@@ -55,6 +55,7 @@ class AugmentSettings:
     contrast: float = 0.0
     tint: float = 0.0  # each colour by itself
     saturation: float = 0.0
+    sharpness: float = 0.0  # down to blurred, up to sharpened by as much
     state_noise: float = 0.0  # standard deviations, on what the network is told of the joints
     rephrased: float = 0.0  # share of the instructions that are said in other words
     unknown_words: float = 0.0  # share of the words that the network is not told
@@ -161,6 +162,7 @@ def _problems(settings: Settings) -> Iterator[str]:
         "augment.contrast": settings.augment.contrast,
         "augment.tint": settings.augment.tint,
         "augment.saturation": settings.augment.saturation,
+        "augment.sharpness": settings.augment.sharpness,
         "augment.rephrased": settings.augment.rephrased,
         "augment.unknown_words": settings.augment.unknown_words,
         "augment.lost_words": settings.augment.lost_words,
@@ -213,13 +215,16 @@ def read_settings(path: Path, changes: Mapping[str, Any] | None = None) -> Setti
         _set(values, key, value)
     try:
         return settings_from(values)
-    except (TrainError, ConfigError) as error:
+    except TrainError as error:
         raise TrainError(f"{path}: {error}") from None
 
 
 def settings_from(values: Mapping[str, Any]) -> Settings:
     """Return settings from what a file holds."""
-    return _section(Settings, values, "")
+    try:
+        return _section(Settings, values, "")
+    except ConfigError as error:
+        raise TrainError(str(error)) from None
 
 
 def _set(values: dict[str, Any], key: str, value: Any) -> None:

@@ -52,7 +52,7 @@ class ToolError:
             done = columns.canonical(episode.actions[sample.frame + row])
             errors["joints_rad"].append(float(np.abs(told - done)[joints].max()))
             if self._tools:
-                name = f"tool_mm {episode.instructions[sample.frame]}"
+                name = f"tool_mm {episode.task}".strip()
                 errors.setdefault(name, []).append(1000 * self._distance(told, done))
         return errors
 
