@@ -33,6 +33,7 @@ COMMANDS = {
     "replay": "drive the simulator from a recording and compare",
     "generate": "make demonstrations in simulation: a dataset to train on",
     "eval": "judge a policy in closed loop: success, what it cannot bear, how it fails",
+    "train": "teach a policy from a dataset",
     "infer": "compute one chunk of actions from files",
     "serve": "serve a checkpoint over the OpenPI protocol",
     "bench": "measure: control, data, delay, export, model, node, sim, soak",
