@@ -12,6 +12,7 @@ setup(
     ],
     entry_points={
         "console_scripts": [
+            "controller_bridge_node = labvla_policy.nodes.controller_bridge_node:main",
             "gripper_bridge_node = labvla_policy.nodes.gripper_bridge_node:main",
             "monitor_node = labvla_policy.nodes.monitor_node:main",
             "policy_node = labvla_policy.nodes.policy_node:main",

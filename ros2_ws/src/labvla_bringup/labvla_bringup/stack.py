@@ -15,7 +15,7 @@ from labvla_bringup import robots
 from labvla_bringup.controllers import controller_names
 from labvla_bringup.description import File, Parameter, Process, Ready, Restart, Robot, Stack
 from labvla_bringup.engines import EngineChoice, choose
-from labvla_bringup.hardware import Hardware, HardwareError
+from labvla_bringup.hardware import ControllerKind, Hardware, HardwareError
 from labvla_bringup.viewers import rviz_config
 from labvla_bringup.viewers.topics import MARKERS
 from labvla_policy.engines.base import EngineError
@@ -114,7 +114,7 @@ def describe(
         raise StackError("instruction: expected none where no policy runs; say it where it does")
     policy: tuple[Process, ...] = ()
     if engine != NO_ENGINE:
-        choice = _choice(engine, engine_options or {}, robot, hardware)
+        choice = _choice(engine, engine_options or {}, robot)
         policy = (_policy(cell, choice, scheduling, simulation, robot, planner),)
     recorder = (_recorder(cell, recordings, simulation),) if record else ()
     robot_side = (
@@ -133,19 +133,12 @@ def describe(
     )
 
 
-def _choice(
-    engine: str, options: Mapping[str, str], robot: Robot, hardware: Hardware
-) -> EngineChoice:
+def _choice(engine: str, options: Mapping[str, str], robot: Robot) -> EngineChoice:
     """Check the engine against what it would drive."""
     if robot == "hardware" and engine == "expert":
         raise StackError(
             "engine expert: it reads the simulation's true state, which a real cell has not; "
             "expected labvla, remote or replay"
-        )
-    if hardware.controller != "labvla":
-        raise StackError(
-            f"controller {hardware.controller}: the policy node sends action chunks, which only "
-            "the controller labvla takes in this version; expected no policy beside it"
         )
     try:
         return choose(engine, options)
@@ -168,9 +161,10 @@ def _real(cell: Cell, hardware: Hardware, namespace: str) -> robots.Parts:
         parts = robots.bring_up(cell, hardware, namespace)
     except HardwareError as error:
         raise StackError(str(error)) from None
-    # Set-points for the grippers come from our controller alone.
-    bridge = (_gripper_bridge(cell),) if hardware.controller == "labvla" else ()
-    return replace(parts, processes=(*parts.processes, _robot_watch(cell, hardware), *bridge))
+    ours = hardware.controller == "labvla"
+    translator = () if ours else (_controller_bridge(cell, hardware.controller),)
+    watch = _robot_watch(cell, hardware)
+    return replace(parts, processes=(*parts.processes, watch, *translator, _gripper_bridge(cell)))
 
 
 def _sim(cell: Cell, simulation: Simulation) -> Process:
@@ -210,6 +204,21 @@ def _robot_watch(cell: Cell, hardware: Hardware) -> Process:
         ready=Ready(publishers=(ROBOT,), services=("labvla/recover",)),
         restart=Restart.ON_FAILURE,
         essential=False,  # without it nothing moves: the policy stops by its silence
+    )
+
+
+def _controller_bridge(cell: Cell, kind: ControllerKind) -> Process:
+    return Process(
+        name="controller_bridge",
+        package="labvla_policy",
+        executable="controller_bridge_node",
+        parameters={
+            "cell": cell.origin.file,
+            "kind": kind,
+            "controllers": ", ".join(controller_names(cell, kind)),
+        },
+        # Not started again: a policy goes on sending, and the arm would move by itself.
+        ready=Ready(services=(f"{cell.controller.name}/stop",)),
     )
 
 

@@ -51,9 +51,14 @@ def what_is_missing() -> str:
     return vendor_messages.provide()
 
 
-def environment(folder: Path) -> dict[str, str]:
-    """Return an environment in which the stand-ins are the installed drivers."""
-    prefix = make_prefix(folder / "vendors")
+def environment(folder: Path, real: tuple[str, ...] = ()) -> dict[str, str]:
+    """Return an environment in which the stand-ins are the installed drivers.
+
+    Args:
+        folder: for what is written.
+        real: packages that are really installed.
+    """
+    prefix = make_prefix(folder / "vendors", without=real)
     return {
         **os.environ,
         "PYTHONUNBUFFERED": "1",  # what a process has said is in the log when it is waited for
@@ -67,9 +72,11 @@ def environment(folder: Path) -> dict[str, str]:
 class Launch:
     """One `ros2 launch`, in a session of its own as if in its own terminal."""
 
-    def __init__(self, folder: Path, file: str, *arguments: str) -> None:
+    def __init__(
+        self, folder: Path, file: str, *arguments: str, real: tuple[str, ...] = ()
+    ) -> None:
         self.log = folder / "launch.log"
-        self._environment = environment(folder)
+        self._environment = environment(folder, real)
         self._output = self.log.open("w")
         self._context = Context()
         rclpy.init(context=self._context)
@@ -155,6 +162,21 @@ class Launch:
             lambda: {"active"} == {self._books.get("states", {}).get(name) for name in active},
         )
         return self._books
+
+    def last(self, kind: type, topic: str) -> list[object]:
+        """Return a list that will hold what is published."""
+        heard: list[object] = []
+        self._node.create_subscription(kind, topic, heard.append, 10)
+        return heard
+
+    def call(self, kind: type, name: str, request: object) -> object:
+        """Call a service; wait for its answer."""
+        client = self._node.create_client(kind, name)
+        self.wait_for(f"service {name}", client.service_is_ready)
+        future = client.call_async(request)
+        self.wait_for(f"answer of {name}", future.done)
+        self._node.destroy_client(client)
+        return future.result()
 
     def wait_for_nodes(self, *names: str) -> None:
         """Wait until all of these nodes are there, by their full names."""
