@@ -51,9 +51,14 @@ def what_is_missing() -> str:
     return vendor_messages.provide()
 
 
-def environment(folder: Path) -> dict[str, str]:
-    """Return an environment in which the stand-ins are the installed drivers."""
-    prefix = make_prefix(folder / "vendors")
+def environment(folder: Path, real: tuple[str, ...] = ()) -> dict[str, str]:
+    """Return an environment in which the stand-ins are the installed drivers.
+
+    Args:
+        folder: for what is written.
+        real: packages that are really installed.
+    """
+    prefix = make_prefix(folder / "vendors", without=real)
     return {
         **os.environ,
         "PYTHONUNBUFFERED": "1",  # what a process has said is in the log when it is waited for
@@ -67,9 +72,11 @@ def environment(folder: Path) -> dict[str, str]:
 class Launch:
     """One `ros2 launch`, in a session of its own as if in its own terminal."""
 
-    def __init__(self, folder: Path, file: str, *arguments: str) -> None:
+    def __init__(
+        self, folder: Path, file: str, *arguments: str, real: tuple[str, ...] = ()
+    ) -> None:
         self.log = folder / "launch.log"
-        self._environment = environment(folder)
+        self._environment = environment(folder, real)
         self._output = self.log.open("w")
         self._context = Context()
         rclpy.init(context=self._context)
@@ -156,6 +163,21 @@ class Launch:
         )
         return self._books
 
+    def last(self, kind: type, topic: str) -> list[object]:
+        """Return a list that will hold what is published."""
+        heard: list[object] = []
+        self.node.create_subscription(kind, topic, heard.append, 10)
+        return heard
+
+    def call(self, kind: type, name: str, request: object) -> object:
+        """Call a service; wait for its answer."""
+        client = self.node.create_client(kind, name)
+        self.wait_for(f"service {name}", client.service_is_ready)
+        future = client.call_async(request)
+        self.wait_for(f"answer of {name}", future.done)
+        self.node.destroy_client(client)
+        return future.result()
+
     def wait_for_nodes(self, *names: str) -> None:
         """Wait until all of these nodes are there, by their full names."""
         self.wait_for(f"nodes {names}", lambda: set(names) <= self.nodes())
@@ -180,12 +202,9 @@ class Launch:
         """Deactivate a controller behind everybody's back."""
         from controller_manager_msgs.srv import SwitchController  # not in bench mode
 
-        client = self.node.create_client(SwitchController, "controller_manager/switch_controller")
-        self.wait_for("controller manager", client.service_is_ready)
         request = SwitchController.Request(deactivate_controllers=[off], strictness=2)
-        answer = client.call_async(request)
-        self.wait_for(f"{off} off", answer.done)
-        assert answer.result().ok
+        answer = self.call(SwitchController, "controller_manager/switch_controller", request)
+        assert answer.ok
 
     def play_urs(self, *prefixes: str) -> list[object]:
         """Offer what the drivers' programs for URs would offer."""
@@ -203,6 +222,10 @@ class Launch:
     def end(self) -> int:
         """Wait for the end; return the exit code."""
         return self._process.wait(PATIENCE)
+
+    def runs(self) -> bool:
+        """Tell whether it has not ended."""
+        return self._process.poll() is None
 
     def running(self) -> dict[int, str]:
         """Return the commands of this session that run, by their process ids."""

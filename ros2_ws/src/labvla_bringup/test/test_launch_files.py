@@ -25,7 +25,7 @@ CAMERAS = {f"/{name}_color_optical_frame_publisher" for name in ("front", "side"
 
 @pytest.fixture
 def launch(tmp_path):
-    """Return what launches a file; whatever it left is killed."""
+    """Return what launches a file; a Ctrl-C at the end has to leave nothing behind."""
     running = []
 
     def start(file, *arguments):
@@ -35,8 +35,14 @@ def launch(tmp_path):
         return running[-1]
 
     yield start
+    left = {}
     for one in running:
+        if one.runs():
+            one.interrupt()
+            one.end()
+        left |= one.running()
         one.__exit__()
+    assert left == {}, "Ctrl-C left processes behind"
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -185,6 +185,7 @@ def test_a_person_who_stops_the_cell_ends_its_recovery(cell):
     cell.until(lambda: "given up by a person" in recovery.progress.text)
     cell.manager.behaviour.refuses.clear()
     asked = len(cell.manager.behaviour.asked)
-    cell.until(lambda end=time.monotonic() + 2.0: time.monotonic() > end)
+    end = time.monotonic() + 2.0
+    cell.until(lambda: time.monotonic() > end)
     assert len(cell.manager.behaviour.asked) == asked
     assert cell.statuses[-1].state == PolicyStatus.STOPPED

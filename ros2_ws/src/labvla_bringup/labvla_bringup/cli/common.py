@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,9 +21,10 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
-def add_engine(parser: argparse.ArgumentParser) -> None:
-    """Add the choice of the engine and what it is told."""
-    parser.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help="what answers")
+def add_engine(parser: argparse.ArgumentParser, more: Sequence[str] = ()) -> None:
+    """Add the choice of the engine and what it is told; `more` engines are this command's own."""
+    kinds = (*ENGINES, *more)
+    parser.add_argument("--engine", choices=kinds, default=ENGINES[0], help="what answers")
     parser.add_argument(
         "--checkpoint", metavar="DIR", help="what the engine labvla runs: a folder, or a hub id"
     )

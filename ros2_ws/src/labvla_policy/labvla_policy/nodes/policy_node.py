@@ -27,6 +27,7 @@ from labvla_policy.nodes.inputs import Inputs
 from labvla_policy.nodes.lockstep_link import LockStepLink
 from labvla_policy.nodes.loop import PolicyLoop
 from labvla_policy.nodes.move_to_server import MoveToServer
+from labvla_policy.nodes.moveit_planner import MissingPlanner, planner_for
 from labvla_policy.nodes.parameters import ParameterError
 from labvla_policy.nodes.policy_diagnostics import PolicyDiagnostics
 from labvla_policy.nodes.policy_parameters import (
@@ -35,6 +36,8 @@ from labvla_policy.nodes.policy_parameters import (
     LOADING,
     LOCKSTEP,
     OPTIONS,
+    PLANNER,
+    PLANNING_TIME,
     ROBOT,
     ROWS,
     SCHEDULING,
@@ -44,7 +47,7 @@ from labvla_policy.nodes.robot_link import RobotLink
 from labvla_policy.nodes.stamps import to_stamp
 from labvla_policy.nodes.teleop_server import TeleopServer
 from labvla_policy.runtime.arbiter import Arbiter
-from labvla_policy.runtime.beat import Beat, RealTime
+from labvla_policy.runtime.beat import Beat, RealTime, Step
 from labvla_policy.runtime.cell import Cell, CellError, load_cell
 from labvla_policy.runtime.cycle import Chunk, Cycle
 from labvla_policy.runtime.gate.gate import Gate
@@ -101,6 +104,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
             load_timeout=LOADING.read(self),
         )
         self._robot = RobotLink(self, self._watch_robot) if ROBOT.read(self) else None
+        self._ways = planner_for(self, self.cell, PLANNER.read(self), PLANNING_TIME.read(self))
         self._state = PolicyStatus.UNCONFIGURED
         self._lock = threading.Lock()
         self._starting = threading.Thread(target=self._start, daemon=True)
@@ -108,7 +112,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         self._clock_jumps = 0
         self._move_to = MoveToServer(
             self,
-            Mover(self.cell, gate),
+            Mover(self.cell, gate, ways=self._ways),
             Limits.of_cell(self.cell),
             self._arbiter,
             self._cycle,
@@ -152,12 +156,17 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
     def _follow_simulation(self) -> LockStepLink:
         return LockStepLink(
             self,
-            self._inputs,
-            self._controller,
-            self._outlet,
             self._ros_now,
+            self._has_arrived,
             self._is_idle,
+            lambda: (self._outlet.session, self._outlet.sent),
         )
+
+    def _has_arrived(self, step: Step) -> bool:
+        state = self._controller.references.last
+        if state is None or state < step.stamp:
+            return False
+        return all(self._inputs.has(topic, step.stamp) for topic in step.topics)
 
     def _is_idle(self) -> bool:
         return not (self._cycle.instruction or self._move_to.busy or self._teleop.busy)
@@ -419,6 +428,8 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
             self._starting.join()  # it uses what is destroyed next
         self._move_to.end()
         self._teleop.end()
+        if self._ways is not None:
+            self._ways.end()
         if self._lockstep is not None:
             self._lockstep.beat.end()
         self._loop.end()
@@ -432,6 +443,9 @@ def main() -> int:
     except (CellError, ParameterError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    except MissingPlanner as missing:
+        sys.stderr.write(f"{missing}\n")
+        return 3
     node.start_by_itself()
     run.until_signalled(node)
     return 0
