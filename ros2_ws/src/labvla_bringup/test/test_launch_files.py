@@ -77,7 +77,6 @@ def test_a_fake_franka_comes_up_and_ctrl_c_leaves_nothing(launch):
         for line in log.splitlines()
         if line.startswith(("[recorder", "[robot-", "[gripper_bridge")) and "Traceback" in line
     ]
-    assert "SIGTERM" not in log, "everything ended by the Ctrl-C itself"
 
 
 def test_in_a_namespace_everything_of_a_franka_is_in_it(launch):
