@@ -168,7 +168,7 @@ def test_what_is_held_stays_held_and_the_plan_is_gone_until_somebody_asks(cell, 
     cell.robot.mode = 1  # the button is released; the error is not cleared by that
     cell.until(lambda: cell.trigger("labvla/recover").success)
     cell.until_state(PolicyStatus.ACTIVE)
-    assert not cell.controller.stopped
+    cell.until(lambda: not cell.controller.stopped)
     assert cell.policy._cycle.instruction == ""
     assert cell.say("nod")
 
