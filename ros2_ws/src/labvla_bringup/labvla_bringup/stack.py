@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from labvla_bringup import robots
+from labvla_bringup.controllers import controller_names
 from labvla_bringup.description import File, Parameter, Process, Ready, Restart, Robot, Stack
 from labvla_bringup.engines import EngineChoice, choose
-from labvla_bringup.hardware import Hardware, HardwareError
+from labvla_bringup.hardware import ControllerKind, Hardware, HardwareError
 from labvla_bringup.viewers import rviz_config
 from labvla_bringup.viewers.topics import MARKERS
 from labvla_policy.engines.base import EngineError
@@ -26,6 +27,7 @@ __all__ = [
     "LOCKSTEP_TIMEOUT",
     "NO_ENGINE",
     "PLANNERS",
+    "ROBOT",
     "Pacing",
     "Process",
     "Ready",
@@ -43,6 +45,7 @@ Pacing = Literal["realtime", "lockstep"]
 # Where time waits for the engine, only a hang is too long.
 LOCKSTEP_TIMEOUT = 600.0  # s
 CHUNKS = "labvla/action_chunk"  # published as soon as the policy is active
+ROBOT = "labvla/robot"  # whether real robots can move
 SIMULATED_ARMS = ("fr3",)
 UNREACHED = Hardware()
 AUTO = "auto"
@@ -111,9 +114,9 @@ def describe(
         raise StackError("instruction: expected none where no policy runs; say it where it does")
     policy: tuple[Process, ...] = ()
     if engine != NO_ENGINE:
-        choice = _choice(engine, engine_options or {}, robot, hardware)
+        choice = _choice(engine, engine_options or {}, robot)
         policy = (_policy(cell, choice, scheduling, simulation, robot, planner),)
-    recorder = (_recorder(cell, recordings),) if record else ()
+    recorder = (_recorder(cell, recordings, simulation),) if record else ()
     robot_side = (
         _simulated(cell, simulation) if robot == "sim" else _real(cell, hardware, namespace)
     )
@@ -130,19 +133,12 @@ def describe(
     )
 
 
-def _choice(
-    engine: str, options: Mapping[str, str], robot: Robot, hardware: Hardware
-) -> EngineChoice:
+def _choice(engine: str, options: Mapping[str, str], robot: Robot) -> EngineChoice:
     """Check the engine against what it would drive."""
     if robot == "hardware" and engine == "expert":
         raise StackError(
             "engine expert: it reads the simulation's true state, which a real cell has not; "
             "expected labvla, remote or replay"
-        )
-    if hardware.controller != "labvla":
-        raise StackError(
-            f"controller {hardware.controller}: the policy node sends action chunks, which only "
-            "the controller labvla takes in this version; expected no policy beside it"
         )
     try:
         return choose(engine, options)
@@ -165,9 +161,10 @@ def _real(cell: Cell, hardware: Hardware, namespace: str) -> robots.Parts:
         parts = robots.bring_up(cell, hardware, namespace)
     except HardwareError as error:
         raise StackError(str(error)) from None
-    # Set-points for the grippers come from our controller alone.
-    bridge = (_gripper_bridge(cell),) if hardware.controller == "labvla" else ()
-    return replace(parts, processes=(*parts.processes, *bridge))
+    ours = hardware.controller == "labvla"
+    translator = () if ours else (_controller_bridge(cell, hardware.controller),)
+    watch = _robot_watch(cell, hardware)
+    return replace(parts, processes=(*parts.processes, watch, *translator, _gripper_bridge(cell)))
 
 
 def _sim(cell: Cell, simulation: Simulation) -> Process:
@@ -191,6 +188,37 @@ def _window(cell: Cell) -> Process:
         executable="window_node",
         parameters={"cell": cell.origin.file},
         essential=False,  # it may be closed
+    )
+
+
+def _robot_watch(cell: Cell, hardware: Hardware) -> Process:
+    return Process(
+        name="robot",
+        package="labvla_policy",
+        executable="robot_node",
+        parameters={
+            "cell": cell.origin.file,
+            "controllers": ", ".join(controller_names(cell, hardware.controller)),
+            "fake_hardware": hardware.fake,
+        },
+        ready=Ready(publishers=(ROBOT,), services=("labvla/recover",)),
+        restart=Restart.ON_FAILURE,
+        essential=False,  # without it nothing moves: the policy stops by its silence
+    )
+
+
+def _controller_bridge(cell: Cell, kind: ControllerKind) -> Process:
+    return Process(
+        name="controller_bridge",
+        package="labvla_policy",
+        executable="controller_bridge_node",
+        parameters={
+            "cell": cell.origin.file,
+            "kind": kind,
+            "controllers": ", ".join(controller_names(cell, kind)),
+        },
+        # Not started again: a policy goes on sending, and the arm would move by itself.
+        ready=Ready(services=(f"{cell.controller.name}/stop",)),
     )
 
 
@@ -226,6 +254,7 @@ def _policy(
             "scheduling": scheduling,
             **({} if planner == AUTO else {"planner": planner}),
             **(waited_for if simulation.pacing == "lockstep" else {}),
+            "robot": robot == "hardware",
             "use_sim_time": robot == "sim",
         },
         ready=Ready(publishers=(CHUNKS,), services=("labvla/set_instruction",)),
@@ -233,12 +262,16 @@ def _policy(
     )
 
 
-def _recorder(cell: Cell, recordings: str) -> Process:
+def _recorder(cell: Cell, recordings: str, simulation: Simulation) -> Process:
     return Process(
         name="recorder",
         package="labvla_data",
         executable="recorder_node",
-        parameters={"cell": cell.origin.file, "data_directory": recordings},
+        parameters={
+            "cell": cell.origin.file,
+            "data_directory": recordings,
+            **({"lockstep": True} if simulation.pacing == "lockstep" else {}),
+        },
         ready=Ready(publishers=("labvla/recorder",), services=("labvla/start_episode",)),
         restart=Restart.ON_FAILURE,
         essential=False,  # what moves goes on without it

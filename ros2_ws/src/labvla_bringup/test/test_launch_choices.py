@@ -44,7 +44,7 @@ def names(stack):
 def test_by_default_the_robot_comes_up_without_a_policy():
     stack = asked(robot_ip="10.0.0.2")
     assert stack.robot == "hardware"
-    assert names(stack) == {"gripper_bridge", "recorder"}
+    assert names(stack) == {"robot", "gripper_bridge", "recorder"}
 
 
 def test_every_choice_has_an_explanation_and_a_default_that_it_allows():
