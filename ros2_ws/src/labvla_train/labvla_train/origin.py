@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 import torch
+from tokenizers import Tokenizer
 from torch import nn
 
 from labvla_policy.model.backbone.mini import MODEL_TYPE, mini_config
@@ -89,15 +92,26 @@ class Origin:
         )
         return replace(network, description=description)
 
+    def sketch(
+        self, demonstrations: Demonstrations, wordings: Wordings | None
+    ) -> Callable[[], Policy]:
+        """Return what builds the network, with random weights or on the device meta."""
+        if self._files is not None:
+            backbone, processor = self._files.vlm, self._files.processor
+        else:
+            tokenizer = _words(demonstrations.instructions, wordings)
+            backbone, processor = self._own_backbone(tokenizer), {}
+        return partial(build_policy, self.config, backbone, processor)
+
+    def _own_backbone(self, tokenizer: Tokenizer) -> Mapping[str, Any]:
+        sizes = {"vocab_size": tokenizer.get_vocab_size(), **self._settings.network.backbone}
+        return mini_config(sizes).as_json()
+
     def _fresh(
         self, config: ModelConfig, instructions: Iterable[str], wordings: Wordings | None
     ) -> Network:
-        words = [word for text in instructions for word in normal(text).split()]
-        words += list(wordings.vocabulary()) if wordings is not None else []
-        tokenizer = word_tokenizer(words)
-        backbone = mini_config(
-            {"vocab_size": tokenizer.get_vocab_size(), **self._settings.network.backbone}
-        ).as_json()
+        tokenizer = _words(instructions, wordings)
+        backbone = self._own_backbone(tokenizer)
         torch.manual_seed(self._settings.run.seed)
         policy = build_policy(config, backbone, {}, table_dtype=table_dtype(config, torch.float32))
         prompt = PromptTokenizer(tokenizer, tokenizer.token_to_id(PAD), config.tokenizer_max_length)
@@ -124,6 +138,11 @@ class Origin:
             other_config=others,
         )
         return Network(policy, read_tokenizer(folder, config.tokenizer_max_length), description)
+
+
+def _words(instructions: Iterable[str], wordings: Wordings | None) -> Tokenizer:
+    words = [word for text in instructions for word in normal(text).split()]
+    return word_tokenizer([*words, *(wordings.vocabulary() if wordings is not None else ())])
 
 
 def _own_config(settings: Settings) -> ModelConfig:

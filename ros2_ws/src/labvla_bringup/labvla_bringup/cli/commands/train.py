@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -12,7 +12,10 @@ from labvla_bringup.cli.common import add_json
 from labvla_bringup.cli.datasets import dataset_errors
 from labvla_bringup.cli.errors import EnvironmentLack, ExitCode, UsageError
 from labvla_bringup.cli.progress import progress_bar
-from labvla_bringup.console import print_json
+from labvla_bringup.console import print_json, print_table
+
+if TYPE_CHECKING:
+    from labvla_train.settings import Settings
 
 STAGES = {
     "flow": "flow matching, from scratch or from a checkpoint",
@@ -52,6 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="STEP",
         help="stop for now after this step; a later call goes on",
     )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="tell data, schedule and memory; train nothing"
+    )
     add_json(parser)
 
 
@@ -67,6 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         path = find_settings(arguments.config)
         settings = read_settings(path, _changes(arguments.changes))
+        if arguments.dry_run:
+            return _dry_run(settings, path.parent, arguments.json)
         with (
             dataset_errors(),
             progress_bar("pictures") as preparing,
@@ -95,6 +103,28 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{outcome.checkpoint}: step {outcome.step} of {settings.run.steps}")
         for name, value in outcome.measured.items():
             print(f"  {name}: {value:.4g}")
+    return ExitCode.DONE
+
+
+def _dry_run(settings: Settings, beside: Path, as_json: bool) -> ExitCode:
+    from labvla_train.dry_run import plan
+
+    told = plan(settings, beside)
+    if as_json:
+        print_json(told)
+        return ExitCode.DONE
+    memory = told["memory_bytes"]
+    print(
+        f"{told['dataset']}: {told['episodes']} episodes, {told['samples']} samples to learn, "
+        f"{told['held_out']} held out; pictures kept: {told['cache_bytes'] / 1e9:.1f} GB\n"
+        f"{told['parameters'] / 1e6:.1f} million weights, {told['trained'] / 1e6:.1f} of them "
+        f"learn; a checkpoint has {told['checkpoint_bytes'] / 1e6:.1f} MB\n"
+        f"{told['steps']} steps, {told['samples_learnt']} samples, {told['epochs']:.1f} epochs\n"
+        f"memory of a step: {memory['total'] / 1e9:.2f} GB ({memory['states'] / 1e9:.2f} GB of "
+        f"weights, gradients and optimizer, {memory['working'] / 1e9:.2f} GB on the way)"
+    )
+    rows = [[step, *(f"{rate:.2e}" for rate in rates)] for step, rates in told["rates"].items()]
+    print_table("learning rates", ["step", "backbone", "expert"], rows)
     return ExitCode.DONE
 
 
