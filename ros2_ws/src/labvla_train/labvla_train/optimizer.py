@@ -8,9 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping
 import torch
 from torch import Tensor, nn
 
+from labvla_train.network.parts import Part, decaying, part_of
 from labvla_train.settings import OptimizerSettings
 
 Named = tuple[str, nn.Parameter]
+
+POLICY = "policy."  # what learners call the policy among their modules
 
 
 def groups(module: nn.Module, settings: OptimizerSettings) -> list[dict[str, object]]:
@@ -23,7 +26,7 @@ def groups(module: nn.Module, settings: OptimizerSettings) -> list[dict[str, obj
     sorted_: dict[tuple[bool, bool], list[Named]] = {}
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
-            place = _of_backbone(name), _decays(name, parameter)
+            place = _of_backbone(name), decaying(name, parameter)
             sorted_.setdefault(place, []).append((name, parameter))
     return [
         {
@@ -38,11 +41,7 @@ def groups(module: nn.Module, settings: OptimizerSettings) -> list[dict[str, obj
 
 
 def _of_backbone(name: str) -> bool:
-    return ".vlm." in f".{name}"
-
-
-def _decays(name: str, parameter: Tensor) -> bool:
-    return parameter.ndim > 1 and not name.endswith(".bias") and "norm" not in name
+    return part_of(name.removeprefix(POLICY)) is Part.BACKBONE
 
 
 def rate(step: int, highest: float, settings: OptimizerSettings, steps: int) -> float:
@@ -68,13 +67,12 @@ class Average:
         self.steps = 0
         self.weights = {name: p.detach().clone().float() for name, p in _trained(module)}
 
-    @torch.no_grad()
     def update(self, module: nn.Module) -> None:
         """Take the present weights in; the first ones are soon forgotten."""
         self.steps += 1
         decay = min(self._decay, (1 + self.steps) / (10 + self.steps))
         for name, parameter in _trained(module):
-            self.weights[name].lerp_(parameter.float(), 1 - decay)
+            self.weights[name].lerp_(parameter.detach().float(), 1 - decay)
 
     def load(self, weights: Mapping[str, Tensor], steps: int) -> None:
         """Go on from what was kept."""
@@ -82,12 +80,11 @@ class Average:
         for name, kept in self.weights.items():
             kept.copy_(weights[name])
 
-    @torch.no_grad()
     def exchange(self, module: nn.Module) -> None:
         """Swap average and weights; the same call swaps them back."""
         for name, parameter in _trained(module):
             present = parameter.detach().clone().float()
-            parameter.copy_(self.weights[name])
+            parameter.detach().copy_(self.weights[name])
             self.weights[name].copy_(present)
 
 

@@ -93,6 +93,7 @@ class RunSettings:
     steps: int
     batch: int = 16
     draws: int = 1  # of noise and time, for each encoded observation
+    given_rows: int = 0  # leading rows, at most, that are given: for rtc without guidance
     seed: int = 0
     precision: Literal["float32", "bfloat16"] = "bfloat16"  # of the products; weights are fp32
     average: float | None = None  # decay of the moving average of the weights
@@ -162,6 +163,7 @@ def _problems(settings: Settings) -> Iterator[str]:
         if not 0 <= share <= 1:
             yield f"{key}: expected 0 to 1, got {share}"
     not_negative = {
+        "run.given_rows": run.given_rows,
         "augment.shift": settings.augment.shift,
         "augment.state_noise": settings.augment.state_noise,
         "optimizer.expert_rate": optimizer.expert_rate,

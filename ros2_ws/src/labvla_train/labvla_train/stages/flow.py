@@ -61,6 +61,8 @@ class FlowLearner(Learner):
     def losses(self, batch: Batch, chance: torch.Generator) -> Mapping[str, Tensor]:
         """Return the losses of a batch."""
         drawn = flow.draw(batch.training.actions, self._sampling, chance, self._settings.run.draws)
+        if self._settings.run.given_rows:
+            drawn = flow.with_given_rows(drawn, self._settings.run.given_rows, chance)
         found = self.policy.losses(batch.training, drawn, self._columns)
         told = {"total": found.total, "flow": found.flow}
         if found.tokens is not None:
