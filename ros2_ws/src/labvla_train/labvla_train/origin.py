@@ -56,7 +56,7 @@ class Origin:
                 self._beginning = read_beginning(find_checkpoint(settings.start))
                 config = staged(self._beginning.config, stage)
             else:
-                config = staged(_own_config(settings), stage)
+                config = staged(own_config(settings), stage)
         except ModelError as error:
             raise TrainError(str(error)) from None
         # Tables are rounded as those of the delivered weights will be.
@@ -122,7 +122,8 @@ class Origin:
         return Network(policy, tokenizer, description)
 
 
-def _own_config(settings: Settings) -> ModelConfig:
+def own_config(settings: Settings) -> ModelConfig:
+    """Return the configuration of a policy from scratch."""
     values, backbone = settings.network.policy, settings.network.backbone
     if backbone.get("model_type", MODEL_TYPE) != MODEL_TYPE:
         raise ConfigError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -14,7 +14,13 @@ from labvla_bringup.cli.errors import EnvironmentLack, ExitCode, UsageError
 from labvla_bringup.cli.progress import progress_bar
 from labvla_bringup.console import print_json
 
+if TYPE_CHECKING:
+    from labvla_train.settings import Settings
+
 STAGES = {
+    "tokenizer": "make the tokenizer of actions that fast and ki need",
+    "fast": "the backbone learns to predict action tokens",
+    "ki": "flow matching behind an insulated backbone that learns from action tokens",
     "flow": "flow matching, from scratch or from a checkpoint",
     "finetune": "flow matching that starts from a checkpoint",
 }
@@ -35,8 +41,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         metavar="RUN",
         type=Path,
-        required=True,
         help="the run's folder; a run that was interrupted goes on",
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="say how much memory a step needs, from the settings alone",
+    )
+    parser.add_argument(
+        "--devices",
+        type=int,
+        default=1,
+        metavar="N",
+        help="with --dry-run: devices that share out weights and states",
     )
     parser.add_argument(
         "--set",
@@ -67,6 +84,12 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         path = find_settings(arguments.config)
         settings = read_settings(path, _changes(arguments.changes))
+        if arguments.dry_run:
+            return _dry_run(arguments, settings)
+        if arguments.out is None:
+            raise UsageError("--out: expected a folder to write to, got none")
+        if arguments.stage == "tokenizer":
+            return _fit_tokenizer(arguments, settings)
         with (
             dataset_errors(),
             progress_bar("pictures") as preparing,
@@ -95,6 +118,35 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{outcome.checkpoint}: step {outcome.step} of {settings.run.steps}")
         for name, value in outcome.measured.items():
             print(f"  {name}: {value:.4g}")
+    return ExitCode.DONE
+
+
+def _dry_run(arguments: argparse.Namespace, settings: Settings) -> int:
+    from labvla_train.memory.dry_run import dry_run
+
+    if arguments.stage == "tokenizer":
+        raise UsageError("--dry-run: expected a stage that trains a network, got tokenizer")
+    told = dry_run(arguments.stage, settings, devices=arguments.devices)
+    if arguments.json:
+        print_json(told.as_json())
+    else:
+        print("\n".join(told.lines()))
+    return ExitCode.DONE
+
+
+def _fit_tokenizer(arguments: argparse.Namespace, settings: Settings) -> int:
+    from labvla_train.fast.fitting import fit_to_data
+
+    with dataset_errors():
+        fitted = fit_to_data(settings, arguments.out, progress=not arguments.json)
+    judged = "held-out episodes" if fitted.held_out else "the same episodes: none is held out"
+    if arguments.json:
+        print_json(
+            {"tokenizer": str(fitted.folder), "judged_on": judged, **fitted.report.as_json()}
+        )
+    else:
+        print(f"{fitted.folder}: judged on {judged}")
+        print("\n".join(f"  {line}" for line in fitted.report.lines()))
     return ExitCode.DONE
 
 
