@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
+from tokenizers import Tokenizer
 
 from labvla_policy.model.backbone.mini import MODEL_TYPE, mini_config
 from labvla_policy.model.build import build_policy
@@ -89,15 +91,15 @@ class Origin:
         )
         return replace(network, description=description)
 
+    def _own_backbone(self, tokenizer: Tokenizer) -> Mapping[str, Any]:
+        sizes = {"vocab_size": tokenizer.get_vocab_size(), **self._settings.network.backbone}
+        return mini_config(sizes).as_json()
+
     def _fresh(
         self, config: ModelConfig, instructions: Iterable[str], wordings: Wordings | None
     ) -> Network:
-        words = [word for text in instructions for word in normal(text).split()]
-        words += list(wordings.vocabulary()) if wordings is not None else []
-        tokenizer = word_tokenizer(words)
-        backbone = mini_config(
-            {"vocab_size": tokenizer.get_vocab_size(), **self._settings.network.backbone}
-        ).as_json()
+        tokenizer = _words(instructions, wordings)
+        backbone = self._own_backbone(tokenizer)
         torch.manual_seed(self._settings.run.seed)
         policy = build_policy(config, backbone, {}, table_dtype=table_dtype(config, torch.float32))
         prompt = PromptTokenizer(tokenizer, tokenizer.token_to_id(PAD), config.tokenizer_max_length)
@@ -120,6 +122,11 @@ class Origin:
         )
         tokenizer = read_tokenizer(beginning.folder, config.tokenizer_max_length)
         return Network(policy, tokenizer, description)
+
+
+def _words(instructions: Iterable[str], wordings: Wordings | None) -> Tokenizer:
+    words = [word for text in instructions for word in normal(text).split()]
+    return word_tokenizer([*words, *(wordings.vocabulary() if wordings is not None else ())])
 
 
 def own_config(settings: Settings) -> ModelConfig:

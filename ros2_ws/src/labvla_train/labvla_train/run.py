@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,9 +32,11 @@ from labvla_train.wordings import Wordings, read_wordings
 
 _DRAWING = 0xD4A3
 _MEASURING = 0x3EA5
-# May differ between a run and its continuation: none of them changes what is learnt.
-_FREE = frozenset({"save_every", "keep", "log_every", "measure_every", "measured", "threads"})
-Tell = Callable[[str, Mapping[str, Any]], None]
+# May differ between a run and its continuation: what is learnt does not depend on them. (Of the
+# data, their hash is compared and not their place; the number of threads changes the rounding.)
+_FREE = frozenset(
+    {"save_every", "keep", "log_every", "measure_every", "measured", "threads", "dataset", "cache"}
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +73,18 @@ def train(
         raise TrainError(f"expected a stage of {', '.join(STAGES)}, got {stage!r}")
     if settings.run.threads is not None:
         torch.set_num_threads(settings.run.threads)
+    origin, wordings, demonstrations = read_data(stage, settings, beside)
+    _claim(folder, stage, settings, demonstrations)
+    network = origin.build(demonstrations, wordings)
+    frames = _frames(settings, demonstrations, preparing)
+    run = _Run(stage, settings, folder, network, demonstrations, frames, wordings)
+    return run.go(progress, until)
+
+
+def read_data(
+    stage: str, settings: Settings, beside: Path
+) -> tuple[Origin, Wordings | None, Demonstrations]:
+    """Read all that a run depends on, and refuse what it could not learn from."""
     origin = Origin(settings, stage)
     wordings = None
     if settings.data.wordings is not None:
@@ -81,17 +94,12 @@ def train(
         origin.config.chunk_size,
         settings.auxiliary.column if settings.auxiliary else None,
     )
-    _claim(folder, stage, settings, demonstrations)
-    network = origin.build(demonstrations, wordings)
-    frames = _frames(settings, demonstrations, preparing)
-    run = _Run(stage, settings, folder, network, demonstrations, frames, wordings)
-    return run.go(progress, until)
+    return origin, wordings, demonstrations
 
 
 def _claim(folder: Path, stage: str, settings: Settings, demonstrations: Demonstrations) -> None:
     """Note what the run is, or refuse to go on with something else."""
     wanted = {"stage": stage, "data": demonstrations.digest, "settings": settings.as_json()}
-    wanted = json.loads(json.dumps(wanted))
     path = folder / keeping.SETTINGS
     if path.exists():
         other = list(_differences(read_json(path), wanted, ""))

@@ -8,6 +8,7 @@ optimizer: {…}
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -135,8 +136,9 @@ class Settings:
             raise TrainError("; ".join(problems))
 
     def as_json(self) -> dict[str, Any]:
-        """Return them as they are kept beside a run."""
-        return asdict(self)
+        """Return them as a file holds them."""
+        values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return values
 
 
 def _problems(settings: Settings) -> Iterator[str]:

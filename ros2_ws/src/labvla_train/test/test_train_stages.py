@@ -14,7 +14,7 @@ from labvla_train.errors import TrainError
 from labvla_train.fast.fitting import fit_to_data
 from labvla_train.fast.tokenizer import FastTokenizer
 from labvla_train.log import LOG
-from labvla_train.memory.dry_run import dry_run
+from labvla_train.memory.needs import needs
 from labvla_train.run import train
 
 SMALL = {"discrete_action_vocab_size": 300}
@@ -150,13 +150,13 @@ def test_additions_are_trained_and_delivered_merged(dataset, tmp_path, precision
 
 def test_a_dry_run_needs_neither_data_nor_weights(first, tmp_path):
     settings = tiny(tmp_path / "nowhere", network=network())
-    told_all = dry_run("flow", settings, devices=2)
+    told_all = needs("flow", settings, devices=2)
     assert told_all.memory.trained == told_all.memory.parameters > 0
     assert told_all.as_json()["total_per_device"] < told_all.memory.total
     assert any("most at a time" in line for line in told_all.lines())
-    tokens_alone = dry_run("fast", settings)
+    tokens_alone = needs("fast", settings)
     assert tokens_alone.memory.trained < tokens_alone.memory.parameters
     *_, before = first
-    assert dry_run("ki", from_checkpoint(tmp_path, before.checkpoint)).memory.flops > 0
+    assert needs("ki", from_checkpoint(tmp_path, before.checkpoint)).memory.flops > 0
     with pytest.raises(TrainError, match="devices"):
-        dry_run("flow", settings, devices=0)
+        needs("flow", settings, devices=0)

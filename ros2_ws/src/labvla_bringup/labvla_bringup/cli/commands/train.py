@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from labvla_bringup.cli.common import add_json
 from labvla_bringup.cli.datasets import dataset_errors
 from labvla_bringup.cli.errors import EnvironmentLack, ExitCode, UsageError
 from labvla_bringup.cli.progress import progress_bar
-from labvla_bringup.console import print_json
+from labvla_bringup.console import print_json, print_table
 
 if TYPE_CHECKING:
     from labvla_train.settings import Settings
@@ -46,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run",
         action="store_true",
-        help="say how much memory a step needs, from the settings alone",
+        help="tell data, schedule and the memory of a step; train nothing",
     )
     parser.add_argument(
         "--devices",
@@ -85,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
         path = find_settings(arguments.config)
         settings = read_settings(path, _changes(arguments.changes))
         if arguments.dry_run:
-            return _dry_run(arguments, settings)
+            return _dry_run(arguments, settings, path.parent)
         if arguments.out is None:
             raise UsageError("--out: expected a folder to write to, got none")
         if arguments.stage == "tokenizer":
@@ -121,17 +122,37 @@ def run(arguments: argparse.Namespace) -> int:
     return ExitCode.DONE
 
 
-def _dry_run(arguments: argparse.Namespace, settings: Settings) -> int:
-    from labvla_train.memory.dry_run import dry_run
+def _dry_run(arguments: argparse.Namespace, settings: Settings, beside: Path) -> int:
+    from labvla_train.dry_run import plan
+    from labvla_train.memory.needs import needs
 
     if arguments.stage == "tokenizer":
         raise UsageError("--dry-run: expected a stage that trains a network, got tokenizer")
-    told = dry_run(arguments.stage, settings, devices=arguments.devices)
+    there = Path(settings.data.dataset).is_dir()
+    facts: dict[str, Any] = {}
+    if there:
+        with dataset_errors():
+            facts = dict(plan(arguments.stage, settings, beside))
+    memory = needs(arguments.stage, settings, devices=arguments.devices)
     if arguments.json:
-        print_json(told.as_json())
+        print_json({"data": facts or None, "step": memory.as_json()})
+        return ExitCode.DONE
+    if there:
+        _tell_plan(facts)
     else:
-        print("\n".join(told.lines()))
+        print(f"{settings.data.dataset}: no such folder; told without data")
+    print("\n".join(memory.lines()))
     return ExitCode.DONE
+
+
+def _tell_plan(told: Mapping[str, Any]) -> None:
+    print(
+        f"{told['dataset']}: {told['episodes']} episodes, {told['samples']} samples to learn, "
+        f"{told['held_out']} held out; pictures kept: {told['cache_bytes'] / 1e9:.1f} GB\n"
+        f"{told['steps']} steps, {told['samples_learnt']} samples, {told['epochs']:.1f} epochs"
+    )
+    rows = [[step, *(f"{rate:.2e}" for rate in rates)] for step, rates in told["rates"].items()]
+    print_table("learning rates", ["step", "backbone", "expert"], rows)
 
 
 def _fit_tokenizer(arguments: argparse.Namespace, settings: Settings) -> int:

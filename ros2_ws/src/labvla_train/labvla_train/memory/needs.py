@@ -25,7 +25,7 @@ _WORDS = 1000  # of a small policy's vocabulary, which only the data know
 
 
 @dataclass(frozen=True)
-class DryRun:
+class Needs:
     """What one step needs."""
 
     memory: StepMemory
@@ -64,7 +64,7 @@ class DryRun:
         )
 
 
-def dry_run(stage: str, settings: Settings, *, devices: int = 1) -> DryRun:
+def needs(stage: str, settings: Settings, *, devices: int = 1) -> Needs:
     """Take one step on shapes alone."""
     if devices < 1:
         raise TrainError(f"devices: expected at least 1, got {devices}")
@@ -81,7 +81,7 @@ def dry_run(stage: str, settings: Settings, *, devices: int = 1) -> DryRun:
             recompute=settings.run.recompute,
             tokens_alone=stage == "fast",
         )
-        return DryRun(estimate(build, plan), devices, notes)
+        return Needs(estimate(build, plan), devices, notes)
     except ModelError as error:
         raise TrainError(str(error)) from None
 
