@@ -1,4 +1,4 @@
-"""What a run would do, without doing it: data, network, schedule, memory of a step."""
+"""What a run would do, without doing it: data and schedule; `memory.needs` tells the rest."""
 
 from __future__ import annotations
 
@@ -6,11 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from labvla_policy.model.checkpoint.read import DTYPES
-from labvla_train.memory.estimate import StepPlan, estimate
-from labvla_train.network.parts import Freezing
 from labvla_train.optimizer import rate
 from labvla_train.run import read_data
 from labvla_train.samples import split
@@ -19,22 +14,14 @@ from labvla_train.settings import Settings
 _TOLD = 5  # points of the schedule, the ends of warm-up and run among them
 
 
-def plan(settings: Settings, beside: Path) -> Mapping[str, Any]:
-    """Return facts that decide whether to begin."""
-    origin, wordings, demonstrations = read_data(settings, beside)
+def plan(stage: str, settings: Settings, beside: Path) -> Mapping[str, Any]:
+    """Return facts about data and schedule that decide whether to begin."""
+    _, _, demonstrations = read_data(stage, settings, beside)
     parts = split(
         [len(one) for one in demonstrations.episodes],
         settings.data.stride,
         settings.data.held_out,
         settings.run.seed,
-    )
-    memory = estimate(
-        origin.sketch(demonstrations, wordings),
-        StepPlan(
-            batch=settings.run.batch,
-            dtype=torch.float32,
-            freezing=Freezing(freeze_vision_encoder=settings.run.freeze_vision),
-        ),
     )
     run = settings.run
     pictures = demonstrations.dataset.pictures
@@ -50,9 +37,6 @@ def plan(settings: Settings, beside: Path) -> Mapping[str, Any]:
             if settings.data.frames == "cached"
             else 0
         ),
-        "parameters": memory.parameters,
-        "trained": memory.trained,
-        "checkpoint_bytes": memory.parameters * DTYPES[run.delivered].itemsize,
         "steps": run.steps,
         "samples_learnt": run.steps * run.batch,
         "epochs": run.steps * run.batch / len(parts.learnt),
@@ -63,7 +47,6 @@ def plan(settings: Settings, beside: Path) -> Mapping[str, Any]:
             ]
             for step in _told_steps(settings)
         },
-        "memory_bytes": memory.as_json(),
     }
 
 

@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import torch
 from tokenizers import Tokenizer
-from torch import nn
 
 from labvla_policy.model.backbone.mini import MODEL_TYPE, mini_config
 from labvla_policy.model.build import build_policy
 from labvla_policy.model.checkpoint.read import (
-    NetworkFiles,
-    describe,
-    load_network,
     read_tokenizer,
     table_dtype,
 )
-from labvla_policy.model.checkpoint.source import CheckpointFolder, find_checkpoint
+from labvla_policy.model.checkpoint.source import find_checkpoint
 from labvla_policy.model.checkpoint.write import Description
 from labvla_policy.model.checkpoint.write import tokenizer_files as stored_tokenizer_files
 from labvla_policy.model.config import ModelConfig, read_fields
 from labvla_policy.model.control import ControlContract
 from labvla_policy.model.errors import ConfigError, ModelError
 from labvla_policy.model.pipeline.text import PromptTokenizer
+from labvla_policy.model.pipeline.vectors import VectorPlan, make_plan
 from labvla_policy.model.policy import Policy
 from labvla_train.demonstrations import Demonstrations
 from labvla_train.errors import TrainError
+from labvla_train.network.start import Beginning, begin_from, read_beginning, staged
 from labvla_train.settings import Settings
 from labvla_train.vocabulary import PAD, tokenizer_files, word_tokenizer
 from labvla_train.wordings import Wordings, normal
@@ -45,21 +42,23 @@ class Network:
     tokenizer: PromptTokenizer
     description: Description  # with the schema and the statistics of the data
 
+    def vectors(self, demonstrations: Demonstrations) -> VectorPlan:
+        """Return how this policy reads rows of numbers."""
+        return make_plan(self.policy.config, demonstrations.schema, demonstrations.stats)
+
 
 class Origin:
     """Where the network comes from: its sizes are known before the data are read."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, stage: str) -> None:
         self._settings = settings
-        self._folder: CheckpointFolder | None = None
-        self._files: NetworkFiles | None = None
+        self._beginning: Beginning | None = None
         try:
             if settings.start is not None:
-                self._folder = find_checkpoint(settings.start)
-                self._files = describe(self._folder)
-                config = self._files.config
+                self._beginning = read_beginning(find_checkpoint(settings.start))
+                config = staged(self._beginning.config, stage)
             else:
-                config = _own_config(settings)
+                config = staged(own_config(settings), stage)
         except ModelError as error:
             raise TrainError(str(error)) from None
         given = settings.run.given_rows
@@ -80,8 +79,8 @@ class Origin:
             anchor=self._settings.data.anchor,
         )
         try:
-            if self._folder is not None and self._files is not None:
-                network = self._stored(self._folder, self._files, config)
+            if self._beginning is not None:
+                network = self._stored(self._beginning, config)
             else:
                 network = self._fresh(config, demonstrations.instructions, wordings)
         except ModelError as error:
@@ -96,17 +95,6 @@ class Origin:
             network.description, schema=schema, stats=demonstrations.stats, control=control
         )
         return replace(network, description=description)
-
-    def sketch(
-        self, demonstrations: Demonstrations, wordings: Wordings | None
-    ) -> Callable[[], Policy]:
-        """Return what builds the network, with random weights or on the device meta."""
-        if self._files is not None:
-            backbone, processor = self._files.vlm, self._files.processor
-        else:
-            tokenizer = _words(demonstrations.instructions, wordings)
-            backbone, processor = self._own_backbone(tokenizer), {}
-        return partial(build_policy, self.config, backbone, processor)
 
     def _own_backbone(self, tokenizer: Tokenizer) -> Mapping[str, Any]:
         sizes = {"vocab_size": tokenizer.get_vocab_size(), **self._settings.network.backbone}
@@ -125,24 +113,20 @@ class Origin:
         )
         return Network(policy, prompt, description)
 
-    def _stored(
-        self, folder: CheckpointFolder, files: NetworkFiles, config: ModelConfig
-    ) -> Network:
-        files = replace(files, config=config)
-        policy, _ = load_network(files, device=_CPU, dtype=torch.float32)
-        for parameter in policy.parameters():
-            # Mapped from the file until now, and nobody may write there.
-            parameter.data = parameter.data.clone()
+    def _stored(self, beginning: Beginning, config: ModelConfig) -> Network:
+        torch.manual_seed(self._settings.run.seed)
+        policy = begin_from(beginning, config)
         known = set(config.as_json())
-        others = {key: value for key, value in files.raw_config.items() if key not in known}
+        others = {key: value for key, value in beginning.raw_config.items() if key not in known}
         description = Description(
             config=config,
-            vlm=files.vlm,
-            processor=files.processor,
-            tokenizer_files=stored_tokenizer_files(folder),
+            vlm=beginning.vlm,
+            processor=beginning.processor,
+            tokenizer_files=stored_tokenizer_files(beginning.folder),
             other_config=others,
         )
-        return Network(policy, read_tokenizer(folder, config.tokenizer_max_length), description)
+        tokenizer = read_tokenizer(beginning.folder, config.tokenizer_max_length)
+        return Network(policy, tokenizer, description)
 
 
 def _words(instructions: Iterable[str], wordings: Wordings | None) -> Tokenizer:
@@ -150,7 +134,8 @@ def _words(instructions: Iterable[str], wordings: Wordings | None) -> Tokenizer:
     return word_tokenizer([*words, *(wordings.vocabulary() if wordings is not None else ())])
 
 
-def _own_config(settings: Settings) -> ModelConfig:
+def own_config(settings: Settings) -> ModelConfig:
+    """Return the configuration of a policy from scratch."""
     values, backbone = settings.network.policy, settings.network.backbone
     if backbone.get("model_type", MODEL_TYPE) != MODEL_TYPE:
         raise ConfigError(
@@ -160,12 +145,9 @@ def _own_config(settings: Settings) -> ModelConfig:
     unknown = sorted(set(values) - set(ModelConfig().as_json()))
     if unknown:
         raise ConfigError(f"network.policy: {unknown[0]}: no such key")
+    by_stage = {"knowledge_isolation", "use_fast_tokenizer", "training_phase"} & values.keys()
+    if by_stage:
+        raise ConfigError(f"network.policy: {min(by_stage)}: leave it out, the stage decides it")
     read = read_fields(ModelConfig, values, "network.policy")
     read.setdefault("n_action_steps", read.get("chunk_size", ModelConfig.chunk_size))
     return ModelConfig(**{"attn_implementation": "sdpa", **read})
-
-
-def freeze(parameters: Iterable[nn.Parameter]) -> None:
-    """Leave these as they are."""
-    for parameter in parameters:
-        parameter.requires_grad_(False)

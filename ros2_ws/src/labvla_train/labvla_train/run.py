@@ -73,7 +73,7 @@ def train(
         raise TrainError(f"expected a stage of {', '.join(STAGES)}, got {stage!r}")
     if settings.run.threads is not None:
         torch.set_num_threads(settings.run.threads)
-    origin, wordings, demonstrations = read_data(settings, beside)
+    origin, wordings, demonstrations = read_data(stage, settings, beside)
     _claim(folder, stage, settings, demonstrations)
     network = origin.build(demonstrations, wordings)
     frames = _frames(settings, demonstrations, preparing)
@@ -81,9 +81,11 @@ def train(
     return run.go(progress, until)
 
 
-def read_data(settings: Settings, beside: Path) -> tuple[Origin, Wordings | None, Demonstrations]:
+def read_data(
+    stage: str, settings: Settings, beside: Path
+) -> tuple[Origin, Wordings | None, Demonstrations]:
     """Read all that a run depends on, and refuse what it could not learn from."""
-    origin = Origin(settings)
+    origin = Origin(settings, stage)
     wordings = None
     if settings.data.wordings is not None:
         wordings = read_wordings(beside / settings.data.wordings)

@@ -19,6 +19,7 @@ import yaml
 from labvla_policy.model.config import read_fields
 from labvla_policy.model.errors import ConfigError
 from labvla_train.errors import TrainError
+from labvla_train.network.lora import LoraSettings
 
 Section = TypeVar("Section")
 
@@ -72,6 +73,13 @@ class AuxiliarySettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TokenSettings:
+    """Action tokens, for the stages that learn them."""
+
+    tokenizer: str  # folder, as `labvla train tokenizer` writes it; relative as data.dataset
+
+
+@dataclass(frozen=True, kw_only=True)
 class OptimizerSettings:
     """AdamW with a linear warm-up and a cosine; rates by group, as contract 6.5."""
 
@@ -99,6 +107,7 @@ class RunSettings:
     average: float | None = None  # decay of the moving average of the weights
     delivered: Literal["bfloat16", "float16", "float32"] = "bfloat16"  # type of written weights
     freeze_vision: bool = False
+    recompute: tuple[str, ...] = ()  # language, vision, expert: computed twice, to save memory
     threads: int | None = None  # of the processor; as many as there are if not given
     save_every: int = 1000
     keep: int = 2  # checkpoints that can be gone on from
@@ -118,6 +127,8 @@ class Settings:
     network: NetworkSettings = field(default_factory=NetworkSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     auxiliary: AuxiliarySettings | None = None
+    tokens: TokenSettings | None = None
+    lora: LoraSettings | None = None  # small additions to the backbone learn, not its matrices
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
 
     def __post_init__(self) -> None:

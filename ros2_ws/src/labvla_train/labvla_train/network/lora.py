@@ -96,6 +96,13 @@ def add_lora(policy: Policy, settings: LoraSettings) -> tuple[str, ...]:
     return tuple(name for name, layer in policy.named_modules() if isinstance(layer, LoraLinear))
 
 
+def halve_frozen(policy: Policy) -> None:
+    """Keep the backbone's frozen weights in bfloat16: steps that would need more never come."""
+    for weight in policy.vlm.parameters():
+        if not weight.requires_grad:
+            weight.data = weight.data.to(torch.bfloat16)
+
+
 def merged_state(policy: nn.Module) -> dict[str, Callable[[], Tensor]]:
     """Return the weights under the names of a policy without additions; made when asked for."""
     layers = {

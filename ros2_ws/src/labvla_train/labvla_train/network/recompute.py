@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import torch
 from torch import nn
@@ -17,9 +17,9 @@ Tower = Literal["language", "vision", "expert"]
 TOWERS: tuple[Tower, ...] = get_args(Tower)
 
 
-def recompute(policy: Policy, towers: Iterable[Tower]) -> int:
+def recompute(policy: Policy, towers: Iterable[str]) -> int:
     """Let the blocks of these towers be computed twice; return how many there are."""
-    blocks = [block for tower in towers for block in _blocks(policy, tower)]
+    blocks = [block for tower in towers for block in _blocks(policy, cast(Tower, tower))]
     for block in blocks:
         if "forward" in vars(block):
             raise ConfigError("gradient checkpointing: a block has it already; say it once")

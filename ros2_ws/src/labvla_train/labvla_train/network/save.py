@@ -8,8 +8,10 @@ from pathlib import Path
 from torch import Tensor
 
 from labvla_policy.model.checkpoint.keys import PREFIX
+from labvla_policy.model.checkpoint.read import DTYPES
 from labvla_policy.model.checkpoint.stream import Progress
 from labvla_policy.model.checkpoint.write import Description, write_weights
+from labvla_policy.model.config import Dtype
 from labvla_policy.model.policy import Policy
 from labvla_train.network.lora import merged_state
 from labvla_train.network.parts import Part, part_of
@@ -20,11 +22,14 @@ def write_trained(
     policy: Policy,
     description: Description,
     *,
-    overwrite: bool = False,
+    delivered: Dtype | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Write an ordinary checkpoint in the released layout, low-rank additions merged."""
-    _write(folder, policy, description, set(Part), overwrite, progress)
+    """Write an ordinary checkpoint in the released layout, low-rank additions merged.
+
+    `delivered` is the type of the written weights; they keep theirs without it.
+    """
+    _write(folder, policy, description, set(Part), delivered, progress)
 
 
 def write_first_stage(
@@ -32,7 +37,7 @@ def write_first_stage(
     policy: Policy,
     description: Description,
     *,
-    overwrite: bool = False,
+    delivered: Dtype | None = None,
     progress: Progress | None = None,
 ) -> None:
     """Write what learnt from tokens alone: no expert, so that nobody lets it act.
@@ -47,7 +52,7 @@ def write_first_stage(
         use_fast_tokenizer=True,
     )
     description = replace(description, config=config)
-    _write(folder, policy, description, {Part.BACKBONE, Part.TOKENS}, overwrite, progress)
+    _write(folder, policy, description, {Part.BACKBONE, Part.TOKENS}, delivered, progress)
 
 
 def _write(
@@ -55,24 +60,20 @@ def _write(
     policy: Policy,
     description: Description,
     parts: set[Part],
-    overwrite: bool,
+    delivered: Dtype | None,
     progress: Progress | None,
 ) -> None:
+    dtype = None if delivered is None else DTYPES[delivered]
+    state = policy.state_dict()
     made = {
-        f"{PREFIX}{name}": make
+        f"{PREFIX}{name}": (make, dtype or state[name].dtype, tuple(state[name].shape))
         for name, make in merged_state(policy).items()
         if part_of(name) in parts
     }
-    state = policy.state_dict()
-    specs = {
-        name: (
-            state[name.removeprefix(PREFIX)].dtype,
-            tuple(state[name.removeprefix(PREFIX)].shape),
-        )
-        for name in made
-    }
+    specs = {name: (kind, shape) for name, (_, kind, shape) in made.items()}
 
     def produce(name: str) -> Tensor:
-        return made[name]()
+        make, kind, _ = made[name]
+        return make().to(kind)
 
-    write_weights(folder, specs, produce, description, overwrite=overwrite, progress=progress)
+    write_weights(folder, specs, produce, description, progress=progress)

@@ -7,8 +7,11 @@ from collections.abc import Callable, Mapping
 from labvla_train.batches import Batch
 from labvla_train.stages.base import Learner, Stage
 from labvla_train.stages.flow import make_flow
+from labvla_train.stages.tokens import make_fast, make_isolated
 
 STAGES: Mapping[str, Stage] = {
+    "fast": make_fast,
+    "ki": make_isolated,
     "flow": make_flow,
     "finetune": make_flow,
 }

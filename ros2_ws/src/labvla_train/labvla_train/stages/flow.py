@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from labvla_policy.model import flow
-from labvla_policy.model.checkpoint.keys import PREFIX
-from labvla_policy.model.checkpoint.read import DTYPES
-from labvla_policy.model.checkpoint.write import write_weights
 from labvla_train.auxiliary import make_teller
 from labvla_train.batches import Batch
 from labvla_train.demonstrations import Demonstrations
-from labvla_train.origin import Network, freeze
+from labvla_train.network.parts import Freezing, freeze
+from labvla_train.network.save import write_trained
+from labvla_train.network.shape import shape_network
+from labvla_train.origin import Network
 from labvla_train.settings import Settings
 from labvla_train.stages.base import Learner
 from labvla_train.tool_error import ToolError
@@ -35,8 +35,8 @@ class FlowLearner(Learner):
         super().__init__()
         self.policy = network.policy
         self._settings, self._description = settings, network.description
-        if settings.run.freeze_vision:
-            freeze(self.policy.vlm.vision_parameters())
+        freeze(self.policy, Freezing(freeze_vision_encoder=settings.run.freeze_vision))
+        shape_network(self.policy, settings)
         config = self.policy.config
         self._sampling = flow.TimeSampling(
             config.time_sampling_beta_alpha,
@@ -77,16 +77,14 @@ class FlowLearner(Learner):
         actions = batch.training.actions
         chance = torch.Generator().manual_seed(_NOISE_SEED)
         noise = flow.draw_noise(actions.shape, actions.device, chance)
-        chunks = self.policy.sample(batch.training.inputs, noise, _MEASURED_STEPS)
+        steps = None if self.policy.config.objective == "l1" else _MEASURED_STEPS
+        chunks = self.policy.sample(batch.training.inputs, noise, steps)
         return self._tool_error(chunks, batch)
 
     def deliver(self, folder: Path) -> None:
         """Write policy, schema, statistics and tokenizer."""
-        delivered = DTYPES[self._settings.run.delivered]
-        state = {f"{PREFIX}{name}": tensor for name, tensor in self.policy.state_dict().items()}
-        specs = {name: (delivered, tuple(tensor.shape)) for name, tensor in state.items()}
         description = replace(self._description, config=self.policy.config)
-        write_weights(folder, specs, lambda name: state[name].to(delivered), description)
+        write_trained(folder, self.policy, description, delivered=self._settings.run.delivered)
 
 
 def make_flow(settings: Settings, network: Network, demonstrations: Demonstrations) -> Learner:
