@@ -29,6 +29,7 @@ class DataSettings:
     """Which frames are learnt from."""
 
     dataset: str  # folder; relative to where the command runs
+    cameras: tuple[str, ...] | None = None  # in the order of the slots; all if not given
     stride: int = 1  # every how many frames a sample begins
     held_out: float = 0.02  # share of the episodes that is only measured
     beyond_end: Literal["masked", "held"] = "masked"  # rows after the episode: no loss, or stand
