@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from labvla_policy.engines.base import EngineError
+from labvla_policy.runtime.refusal import Refused
 from labvla_policy.runtime.types import NANOSECONDS
 
 if TYPE_CHECKING:
@@ -97,6 +98,8 @@ class PolicyInTime:
             prediction = self._engine.infer(turn.question)
         except EngineError:
             self._tally.counts["engine: engine_error"] += 1
+        except Refused as refused:
+            self._tally.refused(refused.refusal, t)
         spent = time.perf_counter() - begin
         wait = round(self._latency.seconds(spent, self._random) * NANOSECONDS)
         if wait > TIMEOUT:
