@@ -61,7 +61,7 @@ def freeze(policy: Policy, freezing: Freezing) -> int:
             freezing.freeze_vision_encoder and id(weight) in eyes
         )
         weight.requires_grad_(not frozen and not name.startswith(_UNUSED))
-    count = sum(weight.numel() for weight in policy.parameters() if weight.requires_grad)
+    count: int = sum(weight.numel() for weight in policy.parameters() if weight.requires_grad)
     if not count:
         raise ConfigError("freezing: expected something that learns, got nothing")
     return count
