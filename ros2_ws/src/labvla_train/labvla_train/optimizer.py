@@ -9,10 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from labvla_train.network.parts import Part, decaying, part_of
 from labvla_train.processes import as_shared, whole
 from labvla_train.settings import OptimizerSettings
 
 Named = tuple[str, nn.Parameter]
+
+POLICY = "policy."  # what learners call the policy among their modules
 
 
 def groups(module: nn.Module, settings: OptimizerSettings) -> list[dict[str, Any]]:
@@ -25,7 +28,7 @@ def groups(module: nn.Module, settings: OptimizerSettings) -> list[dict[str, Any
     sorted_: dict[tuple[bool, bool], list[Named]] = {}
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
-            place = _of_backbone(name), _decays(name, parameter)
+            place = _of_backbone(name), decaying(name, parameter)
             sorted_.setdefault(place, []).append((name, parameter))
     return [
         {
@@ -40,11 +43,7 @@ def groups(module: nn.Module, settings: OptimizerSettings) -> list[dict[str, Any
 
 
 def _of_backbone(name: str) -> bool:
-    return ".vlm." in f".{name}"
-
-
-def _decays(name: str, parameter: Tensor) -> bool:
-    return parameter.ndim > 1 and not name.endswith(".bias") and "norm" not in name
+    return part_of(name.removeprefix(POLICY)) is Part.BACKBONE
 
 
 def rate(step: int, highest: float, settings: OptimizerSettings, steps: int) -> float:

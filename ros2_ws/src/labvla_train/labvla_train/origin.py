@@ -61,8 +61,13 @@ class Origin:
                 config = staged(own_config(settings), stage)
         except ModelError as error:
             raise TrainError(str(error)) from None
+        given = settings.run.given_rows
+        if given >= config.chunk_size:
+            raise TrainError(
+                f"run.given_rows: expected less than chunk_size = {config.chunk_size}, got {given}"
+            )
         # Tables are rounded as those of the delivered weights will be.
-        self.config = replace(config, dtype=settings.run.delivered)
+        self.config = replace(config, dtype=settings.run.delivered, rtc_trained_prefix=given > 0)
 
     def build(self, demonstrations: Demonstrations, wordings: Wordings | None) -> Network:
         """Make the network, with weights."""

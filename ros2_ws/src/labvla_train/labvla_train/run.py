@@ -96,6 +96,7 @@ def read_data(
         Path(settings.data.dataset),
         origin.config.chunk_size,
         settings.auxiliary.column if settings.auxiliary else None,
+        settings.data.cameras,
     )
     return origin, wordings, demonstrations
 

@@ -29,6 +29,7 @@ class DataSettings:
     """Which frames are learnt from."""
 
     dataset: str  # folder; relative to where the command runs
+    cameras: tuple[str, ...] | None = None  # in the order of the slots; all if not given
     stride: int = 1  # every how many frames a sample begins
     held_out: float = 0.02  # share of the episodes that is only measured
     beyond_end: Literal["masked", "held"] = "masked"  # rows after the episode: no loss, or stand
@@ -101,6 +102,7 @@ class RunSettings:
     steps: int
     batch: int = 16
     draws: int = 1  # of noise and time, for each encoded observation
+    given_rows: int = 0  # leading rows, at most, that are given: for rtc without guidance
     seed: int = 0
     precision: Literal["float32", "bfloat16"] = "bfloat16"  # of the products; weights are fp32
     average: float | None = None  # decay of the moving average of the weights
@@ -173,6 +175,7 @@ def _problems(settings: Settings) -> Iterator[str]:
         if not 0 <= share <= 1:
             yield f"{key}: expected 0 to 1, got {share}"
     not_negative = {
+        "run.given_rows": run.given_rows,
         "augment.shift": settings.augment.shift,
         "augment.state_noise": settings.augment.state_noise,
         "optimizer.expert_rate": optimizer.expert_rate,

@@ -41,6 +41,18 @@ def test_slots_of_missing_cameras_are_closed(dataset):
     }
 
 
+def test_a_policy_may_see_fewer_cameras_in_another_order(dataset):
+    assert read_demonstrations(dataset, CHUNK, None, ["wrist"]).cameras == (
+        "observation.images.wrist",
+    )
+    assert read_demonstrations(dataset, CHUNK, None, ["wrist", "front"]).cameras == (
+        "observation.images.wrist",
+        "observation.images.front",
+    )
+    with pytest.raises(TrainError, match=r"data.cameras: expected some of front, wrist, got top"):
+        read_demonstrations(dataset, CHUNK, None, ["front", "top"])
+
+
 def test_deltas_are_measured_over_the_policys_own_chunk(dataset):
     found = read(dataset)
     assert found.stats.chunk_size == CHUNK

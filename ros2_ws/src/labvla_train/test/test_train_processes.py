@@ -21,6 +21,7 @@ from labvla_train.share import Share
 from labvla_train.stages.flow import make_flow
 
 TWO = Path(__file__).parents[4] / "config" / "training" / "cpu_two_processes.yaml"
+LAUNCH = (sys.executable, "-m", "accelerate.commands.launch")
 # The order in which gradients are added up differs.
 ROUNDING = {"rtol": 2e-4, "atol": 1e-5}
 
@@ -43,8 +44,7 @@ def launched(settings, folder, tmp_path, *, until=None, config=TWO, port):
         words += ["--until", str(until)]
     launch = ["--config_file", str(config), "--main_process_port", str(port)]
     return subprocess.run(
-        [sys.executable, "-m", "accelerate.commands.launch", *launch, "-m", "labvla_bringup.cli"]
-        + words,
+        [*LAUNCH, *launch, "-m", "labvla_bringup.cli", *words],
         check=True,
         capture_output=True,
         text=True,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from torch import nn
+
 from labvla_policy.model.errors import ConfigError
 from labvla_policy.model.policy import Policy
 
@@ -65,3 +67,8 @@ def freeze(policy: Policy, freezing: Freezing) -> int:
     if not count:
         raise ConfigError("freezing: expected something that learns, got nothing")
     return count
+
+
+def decaying(name: str, weight: nn.Parameter) -> bool:
+    """Whether a weight decays: no norm, no bias, nothing of one axis alone."""
+    return weight.ndim > 1 and not name.endswith("bias") and "norm" not in name

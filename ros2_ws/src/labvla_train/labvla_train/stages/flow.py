@@ -75,6 +75,8 @@ class FlowLearner(Learner):
         actions = batch.training.actions
         step = actions.new_empty(len(actions) * batch.share.of, *actions.shape[1:])
         drawn = flow.draw(step, self._sampling, chance, self._settings.run.draws)
+        if self._settings.run.given_rows:
+            drawn = flow.with_given_rows(drawn, self._settings.run.given_rows, chance)
         part = batch.share.part(len(drawn.time))
         return flow.FlowDraw(drawn.noise[part], drawn.time[part])
 
