@@ -57,21 +57,24 @@ class Needs:
             f"  weights {_gb(memory.weights)}, in fp32 beside them {_gb(memory.masters)}, "
             f"gradients {_gb(memory.gradients)}, optimiser {_gb(memory.optimiser)}",
             f"  kept from forwards to backwards {_gb(memory.activations)}",
-            f"  most at a time on one device: {_gb(memory.total)}",
+            f"  most at a time on a device that has all of it: {_gb(memory.total)}",
             *shared,
-            f"  {memory.flops / 1e12:,.3g} TFLOP in a step",
+            f"  {memory.flops / 1e12:,.3g} TFLOP in a step, on each device",
             *(f"note: {note}" for note in self.notes),
         )
 
 
 def needs(stage: str, settings: Settings, *, devices: int = 1) -> Needs:
     """Take one step on shapes alone."""
-    if devices < 1:
-        raise TrainError(f"devices: expected at least 1, got {devices}")
+    if devices < 1 or settings.run.batch % devices:
+        raise TrainError(
+            f"devices: expected a number that run.batch ({settings.run.batch}) can be shared out "
+            f"to, got {devices}"
+        )
     try:
         build, notes = _network(stage, settings)
         plan = StepPlan(
-            batch=settings.run.batch,
+            batch=settings.run.batch // devices,
             draws=settings.run.draws,
             precision=settings.run.precision,
             freezing=Freezing(
