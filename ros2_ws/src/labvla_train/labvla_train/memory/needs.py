@@ -92,6 +92,7 @@ def needs(stage: str, settings: Settings, *, devices: int = 1) -> Needs:
 def _network(stage: str, settings: Settings) -> tuple[Callable[[], Policy], tuple[str, ...]]:
     vlm: Mapping[str, Any]
     processor: Mapping[str, Any] = {}
+    notes: tuple[str, ...] = ()
     if settings.start is None:
         config = staged(own_config(settings), stage)
         vlm = mini_config({"vocab_size": _WORDS, **settings.network.backbone}).as_json()
@@ -99,7 +100,7 @@ def _network(stage: str, settings: Settings) -> tuple[Callable[[], Policy], tupl
     elif Path(settings.start).is_dir():
         beginning = read_beginning(CheckpointFolder(Path(settings.start)))
         config = staged(beginning.config, stage)
-        vlm, processor, notes = beginning.vlm, beginning.processor, ()
+        vlm, processor = beginning.vlm, beginning.processor
     else:
         config, vlm = staged(ModelConfig(), stage), PUBLIC_BACKBONE
         notes = (f"{settings.start}: no such folder here: the public sizes are taken",)
