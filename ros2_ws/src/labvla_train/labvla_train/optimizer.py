@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from labvla_train.network.parts import Part, decaying, part_of
+from labvla_train.processes import as_shared, whole
 from labvla_train.settings import OptimizerSettings
 
 Named = tuple[str, nn.Parameter]
@@ -16,7 +18,7 @@ Named = tuple[str, nn.Parameter]
 POLICY = "policy."  # what learners call the policy among their modules
 
 
-def groups(module: nn.Module, settings: OptimizerSettings) -> list[dict[str, object]]:
+def groups(module: nn.Module, settings: OptimizerSettings) -> list[dict[str, Any]]:
     """Return the optimizer's groups: backbone or not, decayed or not.
 
     The projection between backbone and expert, the heads and everything else learn as fast as the
@@ -56,7 +58,7 @@ def rate(step: int, highest: float, settings: OptimizerSettings, steps: int) -> 
 
 def clip(parameters: Iterable[nn.Parameter], most: float) -> float:
     """Shorten the gradient to `most`; return how long it was."""
-    return float(torch.nn.utils.clip_grad_norm_(list(parameters), most))
+    return float(whole(torch.nn.utils.clip_grad_norm_(list(parameters), most)))
 
 
 class Average:
@@ -78,13 +80,14 @@ class Average:
         """Go on from what was kept."""
         self.steps = steps
         for name, kept in self.weights.items():
-            kept.copy_(weights[name])
+            kept.copy_(as_shared(weights[name], kept))
 
     def exchange(self, module: nn.Module) -> None:
         """Swap average and weights; the same call swaps them back."""
         for name, parameter in _trained(module):
-            present = parameter.detach().clone().float()
-            parameter.detach().copy_(self.weights[name])
+            weights = parameter.detach()
+            present = weights.clone().float()
+            weights.copy_(self.weights[name])
             self.weights[name].copy_(present)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def fit_to_data(
         raise TrainError(f"{folder}: exists already; choose another name, or delete it first")
     config = Origin(settings, "fast").config
     demonstrations = read_demonstrations(
-        Path(settings.data.dataset), config.chunk_size, folder.parent / "norm_stats.json"
+        Path(settings.data.dataset), config.chunk_size, cameras=settings.data.cameras
     )
     parts = split(
         [len(one) for one in demonstrations.episodes],
@@ -80,7 +81,7 @@ class _Chunks:
     held: bool
     seed: int
 
-    def __call__(self, samples: list[Sample]) -> tuple[NDArray[np.floating], float]:
+    def __call__(self, samples: Sequence[Sample]) -> tuple[NDArray[np.floating], float]:
         """Return chunks x rows x columns, and the share of the numbers that were clipped."""
         chance = np.random.default_rng([self.seed, _CHOICE])
         places = np.sort(chance.permutation(len(samples))[:MOST_CHUNKS])

@@ -180,7 +180,8 @@ def _in_fp32(weight: Tensor) -> Tensor:
 
 
 def _size(tensor: Tensor) -> int:
-    return tensor.untyped_storage().nbytes()
+    size: int = tensor.untyped_storage().nbytes()
+    return size
 
 
 def _tensors(batch: TrainingBatch, drawn: FlowDraw) -> list[Tensor]:

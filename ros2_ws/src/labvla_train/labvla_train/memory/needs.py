@@ -57,21 +57,24 @@ class Needs:
             f"  weights {_gb(memory.weights)}, in fp32 beside them {_gb(memory.masters)}, "
             f"gradients {_gb(memory.gradients)}, optimiser {_gb(memory.optimiser)}",
             f"  kept from forwards to backwards {_gb(memory.activations)}",
-            f"  most at a time on one device: {_gb(memory.total)}",
+            f"  most at a time on a device that has all of it: {_gb(memory.total)}",
             *shared,
-            f"  {memory.flops / 1e12:,.3g} TFLOP in a step",
+            f"  {memory.flops / 1e12:,.3g} TFLOP in a step, on each device",
             *(f"note: {note}" for note in self.notes),
         )
 
 
 def needs(stage: str, settings: Settings, *, devices: int = 1) -> Needs:
     """Take one step on shapes alone."""
-    if devices < 1:
-        raise TrainError(f"devices: expected at least 1, got {devices}")
+    if devices < 1 or settings.run.batch % devices:
+        raise TrainError(
+            f"devices: expected a number that run.batch ({settings.run.batch}) can be shared out "
+            f"to, got {devices}"
+        )
     try:
         build, notes = _network(stage, settings)
         plan = StepPlan(
-            batch=settings.run.batch,
+            batch=settings.run.batch // devices,
             draws=settings.run.draws,
             precision=settings.run.precision,
             freezing=Freezing(
@@ -89,6 +92,7 @@ def needs(stage: str, settings: Settings, *, devices: int = 1) -> Needs:
 def _network(stage: str, settings: Settings) -> tuple[Callable[[], Policy], tuple[str, ...]]:
     vlm: Mapping[str, Any]
     processor: Mapping[str, Any] = {}
+    notes: tuple[str, ...] = ()
     if settings.start is None:
         config = staged(own_config(settings), stage)
         vlm = mini_config({"vocab_size": _WORDS, **settings.network.backbone}).as_json()
@@ -96,7 +100,7 @@ def _network(stage: str, settings: Settings) -> tuple[Callable[[], Policy], tupl
     elif Path(settings.start).is_dir():
         beginning = read_beginning(CheckpointFolder(Path(settings.start)))
         config = staged(beginning.config, stage)
-        vlm, processor, notes = beginning.vlm, beginning.processor, ()
+        vlm, processor = beginning.vlm, beginning.processor
     else:
         config, vlm = staged(ModelConfig(), stage), PUBLIC_BACKBONE
         notes = (f"{settings.start}: no such folder here: the public sizes are taken",)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from torch import nn
+
 from labvla_policy.model.errors import ConfigError
 from labvla_policy.model.policy import Policy
 
@@ -61,7 +63,12 @@ def freeze(policy: Policy, freezing: Freezing) -> int:
             freezing.freeze_vision_encoder and id(weight) in eyes
         )
         weight.requires_grad_(not frozen and not name.startswith(_UNUSED))
-    count = sum(weight.numel() for weight in policy.parameters() if weight.requires_grad)
+    count: int = sum(weight.numel() for weight in policy.parameters() if weight.requires_grad)
     if not count:
         raise ConfigError("freezing: expected something that learns, got nothing")
     return count
+
+
+def decaying(name: str, weight: nn.Parameter) -> bool:
+    """Whether a weight decays: no norm, no bias, nothing of one axis alone."""
+    return weight.ndim > 1 and not name.endswith("bias") and "norm" not in name
