@@ -96,6 +96,8 @@ class PolicyInTime:
             if turn.begins:
                 self._engine.begin(turn.question.observation)
             prediction = self._engine.infer(turn.question)
+        except Refused as refused:
+            self._tally.refused(refused.refusal, t)
         except EngineError:
             self._tally.counts["engine: engine_error"] += 1
         except Refused as refused:
