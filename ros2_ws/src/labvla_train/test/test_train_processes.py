@@ -22,6 +22,7 @@ from labvla_train.stages.flow import make_flow
 
 TWO = Path(__file__).parents[4] / "config" / "training" / "cpu_two_processes.yaml"
 LAUNCH = (sys.executable, "-m", "accelerate.commands.launch")
+FILE = object()
 # The order in which gradients are added up differs.
 ROUNDING = {"rtol": 2e-4, "atol": 1e-5}
 
@@ -35,16 +36,13 @@ def losses(folder):
     return [line for line in lines if "total" in line]
 
 
-def launched(settings, folder, tmp_path, *, until=None, config=TWO, port):
-    """Train with `accelerate launch`, as people do."""
+def launched(settings, tmp_path, words, port):
+    """Start two processes, as people do; a file of the settings stands where `words` says so."""
     path = tmp_path / "settings.yaml"
     path.write_text(yaml.safe_dump(settings.as_json()))
-    words = ["train", "flow", str(path), "--out", str(folder), "--json"]
-    if until is not None:
-        words += ["--until", str(until)]
-    launch = ["--config_file", str(config), "--main_process_port", str(port)]
-    return subprocess.run(
-        [*LAUNCH, *launch, "-m", "labvla_bringup.cli", *words],
+    launch = [*LAUNCH, "--config_file", TWO, "--main_process_port", port, *words]
+    subprocess.run(
+        [str(path) if word is FILE else str(word) for word in launch],
         check=True,
         capture_output=True,
         text=True,
@@ -52,12 +50,23 @@ def launched(settings, folder, tmp_path, *, until=None, config=TWO, port):
     )
 
 
+def by_command(settings, folder, tmp_path, until, port):
+    words = ["-m", "labvla_bringup.cli", "train", "flow", FILE, "--out", folder, "--until", until]
+    launched(settings, tmp_path, [*words, "--json"], port)
+
+
+def with_shares(settings, folder, tmp_path, until, port):
+    script = Path(__file__).with_name("sharded_run.py")
+    launched(settings, tmp_path, [script, FILE, folder, until], port)
+
+
 @pytest.mark.long
-def test_two_processes_learn_what_one_learns_and_go_on(dataset, tmp_path):
+@pytest.mark.parametrize(("start", "port"), [(by_command, 29518), (with_shares, 29528)])
+def test_two_processes_learn_what_one_learns_and_go_on(dataset, tmp_path, start, port):
     settings = settings_of(dataset)
     one = train("flow", settings, tmp_path / "one", beside=Path())
-    launched(settings, tmp_path / "two", tmp_path, until=2, port=29518)
-    launched(settings, tmp_path / "two", tmp_path, port=29519)
+    start(settings, tmp_path / "two", tmp_path, 2, port)
+    start(settings, tmp_path / "two", tmp_path, 4, port + 1)
     expected, found = losses(tmp_path / "one"), losses(tmp_path / "two")
     assert [line["step"] for line in found] == [1, 2, 3, 4]
     for name in ("total", "flow", "auxiliary", "gradient"):
@@ -68,6 +77,7 @@ def test_two_processes_learn_what_one_learns_and_go_on(dataset, tmp_path):
         )
     apart = load_file(one.checkpoint / "model.safetensors")
     together = load_file(tmp_path / "two" / one.checkpoint.name / "model.safetensors")
+    assert together.keys() == apart.keys()
     for name, weight in apart.items():
         torch.testing.assert_close(together[name], weight, rtol=1e-3, atol=2e-4)
 
