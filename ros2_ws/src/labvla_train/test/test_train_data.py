@@ -3,6 +3,8 @@
 import json
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from train_support import INSTRUCTIONS, write_dataset
 
@@ -106,9 +108,20 @@ def with_wider_actions_in_the_schema(folder):
     path.write_text(json.dumps(manifest | {"arm_layout": {}}))
 
 
+def with_nan(folder):
+    path = next((folder / "data").rglob("*.parquet"))
+    table = pq.read_table(path)
+    states = table.column(STATE).to_pylist()
+    states[3][2] = float("nan")
+    place = table.schema.get_field_index(STATE)
+    column = pa.array(states, table.schema.field(place).type)
+    pq.write_table(table.set_column(place, table.schema.field(place), column), path)
+
+
 @pytest.mark.parametrize(
     ("spoil", "complaint"),
     [
+        (with_nan, "episode 0: observation.state: holds NaN or infinity in frame 3"),
         (without_manifest, "expected meta/labvla_manifest.json"),
         (without_stats, "it has no statistics: run `labvla data stats`"),
         (with_stats_of_other_episodes, "episodes were taken out since its statistics were made"),
