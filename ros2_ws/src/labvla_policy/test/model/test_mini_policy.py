@@ -222,3 +222,10 @@ def test_a_backbone_as_wide_as_the_expert_needs_no_projection(tmp_path):
     policy = mini_policy(dit_num_heads=3)
     assert not list(policy.proj_vlm_to_dit.parameters())
     assert load_policy(written(tmp_path / "mini", policy)).notes == ()
+
+
+def test_half_precision_is_a_way_to_keep_weights_not_to_compute_on_a_cpu(tmp_path):
+    policy = mini_policy()
+    folder = written(tmp_path / "mini", policy.half())
+    assert load_policy(folder).policy.dtype == torch.float32
+    assert load_policy(folder, dtype="float16").policy.dtype == torch.float16
