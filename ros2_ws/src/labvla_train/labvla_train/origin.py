@@ -28,7 +28,7 @@ from labvla_train.demonstrations import Demonstrations
 from labvla_train.errors import TrainError
 from labvla_train.network.start import Beginning, begin_from, read_beginning, staged
 from labvla_train.settings import Settings
-from labvla_train.vocabulary import PAD, tokenizer_files, word_tokenizer
+from labvla_train.vocabulary import PAD_ID, tokenizer_files, word_tokenizer
 from labvla_train.wordings import Wordings, normal
 
 _CPU = torch.device("cpu")
@@ -107,7 +107,7 @@ class Origin:
         backbone = self._own_backbone(tokenizer)
         torch.manual_seed(self._settings.run.seed)
         policy = build_policy(config, backbone, {}, table_dtype=table_dtype(config, torch.float32))
-        prompt = PromptTokenizer(tokenizer, tokenizer.token_to_id(PAD), config.tokenizer_max_length)
+        prompt = PromptTokenizer(tokenizer, PAD_ID, config.tokenizer_max_length)
         description = Description(
             config=config, vlm=backbone, processor={}, tokenizer_files=tokenizer_files(tokenizer)
         )

@@ -100,8 +100,6 @@ class PolicyInTime:
             self._tally.refused(refused.refusal, t)
         except EngineError:
             self._tally.counts["engine: engine_error"] += 1
-        except Refused as refused:
-            self._tally.refused(refused.refusal, t)
         spent = time.perf_counter() - begin
         wait = round(self._latency.seconds(spent, self._random) * NANOSECONDS)
         if wait > TIMEOUT:
