@@ -102,9 +102,11 @@ def test_isolation_goes_on_from_the_first_stage_and_fine_tuning_from_that(
     go(tmp_path / "fresh", fresh, "ki", until=1)
     assert told(tmp_path / "ki", "tokens")[0] < told(tmp_path / "fresh", "tokens")[0]
     assert told(tmp_path / "ki", "flow")
+    assert isolated.notes == ("begins anew: dit",)
     assert load_policy(isolated.checkpoint).policy.config.knowledge_isolation
     tuned = go(tmp_path / "tuned", from_checkpoint(dataset, isolated.checkpoint), "finetune")
     assert not load_policy(tuned.checkpoint).policy.config.knowledge_isolation
+    assert tuned.notes == ("left aside: ki",)
 
 
 def test_stages_with_tokens_need_a_tokenizer_that_fits(dataset, tokens, tmp_path):
