@@ -41,6 +41,7 @@ class Network:
     policy: Policy
     tokenizer: PromptTokenizer
     description: Description  # with the schema and the statistics of the data
+    notes: tuple[str, ...] = ()  # what people should know of the weights it begins with
 
     def vectors(self, demonstrations: Demonstrations) -> VectorPlan:
         """Return how this policy reads rows of numbers."""
@@ -115,7 +116,7 @@ class Origin:
 
     def _stored(self, beginning: Beginning, config: ModelConfig) -> Network:
         torch.manual_seed(self._settings.run.seed)
-        policy = begin_from(beginning, config)
+        policy, notes = begin_from(beginning, config)
         known = set(config.as_json())
         others = {key: value for key, value in beginning.raw_config.items() if key not in known}
         description = Description(
@@ -126,7 +127,7 @@ class Origin:
             other_config=others,
         )
         tokenizer = read_tokenizer(beginning.folder, config.tokenizer_max_length)
-        return Network(policy, tokenizer, description)
+        return Network(policy, tokenizer, description, notes)
 
 
 def _words(instructions: Iterable[str], wordings: Wordings | None) -> Tokenizer:

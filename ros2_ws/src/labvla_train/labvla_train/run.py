@@ -47,6 +47,7 @@ class Outcome:
     checkpoint: Path
     step: int
     measured: Mapping[str, float]
+    notes: tuple[str, ...]  # what people should know of the weights that it began with
 
 
 def train(
@@ -189,7 +190,7 @@ class _Run:
         )
         self._order = Order(len(self._split.learnt), settings.run.batch, settings.run.seed)
         self._maker = batch_maker(settings, network, demonstrations, frames, wordings)
-        self._processes = processes
+        self._processes, self._notes = processes, network.notes
         torch.manual_seed(settings.run.seed)
         self._learner = STAGES[stage](settings, network, demonstrations)
         self._step = 0
@@ -242,7 +243,7 @@ class _Run:
                 begin = time.perf_counter()
         place = keeping.newest(self._folder)
         assert place is not None
-        return Outcome(place, self._step, measured)
+        return Outcome(place, self._step, measured, self._notes)
 
     def _learn(self) -> dict[str, float]:
         """Take one step."""

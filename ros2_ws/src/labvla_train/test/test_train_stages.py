@@ -102,9 +102,11 @@ def test_isolation_goes_on_from_the_first_stage_and_fine_tuning_from_that(
     go(tmp_path / "fresh", fresh, "ki", until=1)
     assert told(tmp_path / "ki", "tokens")[0] < told(tmp_path / "fresh", "tokens")[0]
     assert told(tmp_path / "ki", "flow")
+    assert isolated.notes == ("begins anew: dit",)
     assert load_policy(isolated.checkpoint).policy.config.knowledge_isolation
     tuned = go(tmp_path / "tuned", from_checkpoint(dataset, isolated.checkpoint), "finetune")
     assert not load_policy(tuned.checkpoint).policy.config.knowledge_isolation
+    assert tuned.notes == ("left aside: ki",)
 
 
 def test_stages_with_tokens_need_a_tokenizer_that_fits(dataset, tokens, tmp_path):
@@ -142,7 +144,9 @@ def test_additions_are_trained_and_delivered_merged(dataset, tmp_path, precision
     outcome = go(tmp_path / "run", settings, "finetune")
     names, before = (load_file(one.checkpoint / "model.safetensors") for one in (outcome, base))
     assert names.keys() == before.keys()
-    changed = {name for name in names if not torch.equal(names[name], before[name])}
+    # What is frozen is kept in the precision of the products.
+    frozen = {name: weight.to(getattr(torch, precision)).float() for name, weight in before.items()}
+    changed = {name for name in names if not torch.equal(names[name], frozen[name])}
     assert "model.vlm.layers.0.qkv.weight" in changed
     assert not any("eyes" in name or "words" in name for name in changed)
     load_policy(outcome.checkpoint)

@@ -112,6 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
         "step": outcome.step,
         "steps": settings.run.steps,
         "held_out": dict(outcome.measured),
+        "notes": list(outcome.notes),
     }
     if arguments.json:
         print_json(result)
@@ -119,6 +120,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{outcome.checkpoint}: step {outcome.step} of {settings.run.steps}")
         for name, value in outcome.measured.items():
             print(f"  {name}: {value:.4g}")
+        for note in outcome.notes:
+            print(f"note: {note}")
     return ExitCode.DONE
 
 
