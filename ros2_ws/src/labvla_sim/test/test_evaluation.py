@@ -360,6 +360,13 @@ def test_another_question_is_not_mixed_in(cell, tmp_path):
         wish(episodes=0)
 
 
+def test_a_question_without_any_answer_may_be_corrected(cell, tmp_path):
+    Evaluation(wish(contestant=impostor("Nobody")), cell, tmp_path / "e")
+    evaluation = Evaluation(wish(), cell, tmp_path / "e")
+    evaluation.run(Fake().play)
+    assert evaluation.result()["engine"] == "expert"
+
+
 def test_another_checkpoint_in_the_same_folder_is_another_question(tmp_path):
     policy = Contestant("labvla", {"checkpoint": str(tmp_path)})
     (tmp_path / "weights").write_bytes(b"one")
