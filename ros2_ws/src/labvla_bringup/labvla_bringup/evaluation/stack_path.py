@@ -21,7 +21,7 @@ from labvla_bringup.work import insist
 from labvla_msgs.srv import JudgeScene, ResetScene, SetInstruction
 from labvla_policy.runtime.cell import load_cell
 from labvla_sim.evaluation.contestant import Contestant
-from labvla_sim.evaluation.crew import Crew, Order
+from labvla_sim.evaluation.crew import Crew, Order, one_thread
 from labvla_sim.evaluation.job import Job
 from labvla_sim.evaluation.record import Played, Record, record_of, success_time
 from labvla_sim.evaluation.watch import KEPT, Watch
@@ -60,6 +60,7 @@ class StackPath:
         words = [str(self._file), str(logs), choice.as_text()]
         with (
             (logs / "all.log").open("w") as log,
+            one_thread(),
             BackgroundStack(words, log, PROGRAM, 3 * PATIENCE),
             Graph() as graph,
         ):

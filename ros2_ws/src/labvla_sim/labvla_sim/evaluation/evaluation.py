@@ -28,6 +28,7 @@ PathName = Literal["inprocess", "stack"]
 Play = Callable[[Sequence[Order]], Iterator[tuple[Job, Record]]]
 Result = dict[str, Any]
 
+_LAST_SEED = 2**32 - 1  # that the simulator's service takes
 RESULT, REPORT, FILMS = "result.json", "report.html", "films"
 
 
@@ -46,11 +47,14 @@ class Wish:
     films: int = 6  # of failures, at most
 
     def __post_init__(self) -> None:
-        if self.episodes < 1 or self.seed < 0:
+        last = self.seed + self.episodes - 1
+        if self.episodes < 1 or self.seed < 0 or last > _LAST_SEED:
             raise EvaluationError(
-                "expected 1 episode or more and a seed of 0 or more, got "
-                f"{self.episodes} and {self.seed}"
+                f"expected 1 episode or more and seeds of 0 to {_LAST_SEED}, got {self.episodes} "
+                f"episodes from seed {self.seed} on"
             )
+        if self.films < 0:
+            raise EvaluationError(f"films: expected 0 or more, got {self.films}")
 
     @cached_property
     def jobs(self) -> list[Job]:
@@ -98,13 +102,18 @@ class Evaluation:
             progress(done + count, len(every))
 
     def film(self, play: Play, progress: Progress = silent) -> None:
-        """Play failures again, into films: a few, of as many kinds as possible."""
+        """Play failures again, into films: a few, of as many kinds as possible.
+
+        Where an episode goes another way this time, its film shows something else and is not kept.
+        """
         orders = [
             Order(job, self._film(job))
             for job in self._worth_a_film
             if not self._film(job).exists()
         ]
-        for count, _ in enumerate(play(orders), 1):
+        for count, (job, record) in enumerate(play(orders), 1):
+            if record["failure"] != self._ledger.records[job.key]["failure"]:
+                self._film(job).unlink(missing_ok=True)
             progress(count, len(orders))
 
     @property
