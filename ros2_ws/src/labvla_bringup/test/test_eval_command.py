@@ -16,6 +16,7 @@ def records(folder):
     return [json.loads(line) for line in (folder / EPISODES).read_text().splitlines()]
 
 
+@pytest.mark.timeout(600)
 def test_two_episodes_and_their_figures_and_then_no_more(tmp_path, capsys, monkeypatch):
     out = tmp_path / "eval"
     words = ["eval", "lab2", "--conditions", "id", "--episodes", "1", "--workers", "1"]
@@ -70,6 +71,7 @@ def test_wrong_use_is_named_before_anything_is_written(words, said, tmp_path, ca
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.timeout(600)  # PyTorch takes its time to load on a busy machine
 def test_a_checkpoint_of_another_layout_is_refused_with_the_difference(tmp_path, capsys):
     folder, cell = tmp_path / "tiny", load_cell("franka")
     cell_checkpoint.write(folder, cell, control={"row_rate": 2 * cell.policy.row_rate})

@@ -408,6 +408,32 @@ def _crash(pair, lost):
     return one, (told | {"success": False, "failure": "crashed"} if one.key == lost else told)
 
 
+# Two evaluations
+
+
+def test_two_evaluations_are_compared_episode_by_episode(cell, tmp_path):
+    first, second, third, *_ = [one.key for one in wish().jobs]
+    stack = Evaluation(wish(path="stack"), cell, tmp_path / "stack")
+    stack.run(Fake(failing=[first, second]).play)
+    here = Evaluation(wish(), cell, tmp_path / "here", tmp_path / "stack")
+    here.run(Fake(failing=[first, third]).play)
+    found = here.result()["agreement"]
+    assert (found["n"], found["path"]) == (len(wish().jobs), "stack")
+    assert (found["neither"], found["both"]) == (1, len(wish().jobs) - 3)
+    assert (found["only_here"], found["only_there"]) == ([second], [third])
+    assert found["same_failure"] == 1
+    assert found["seconds_apart"] == 0.0
+    assert "done there alone" in (tmp_path / "here" / "report.html").read_text()
+
+
+def test_what_cannot_be_compared_is_refused(cell, tmp_path):
+    Evaluation(wish(contestant=impostor("Still")), cell, tmp_path / "still").run(Fake().play)
+    for folder, said in ((tmp_path / "still", "another engine"), (tmp_path, "evaluation's folder")):
+        with pytest.raises(EvaluationError, match=said):
+            Evaluation(wish(), cell, tmp_path / "here", folder)
+    assert not (tmp_path / "here").exists()
+
+
 # The report
 
 

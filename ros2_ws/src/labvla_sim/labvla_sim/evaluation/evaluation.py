@@ -15,6 +15,7 @@ import mujoco
 from labvla_data.json_files import write_json
 from labvla_data.parallel import Progress, cores, silent
 from labvla_policy.runtime.cell import Cell
+from labvla_sim.evaluation.agreement import Other
 from labvla_sim.evaluation.contestant import Contestant
 from labvla_sim.evaluation.crew import Order
 from labvla_sim.evaluation.job import Job, Setting, jobs
@@ -82,10 +83,14 @@ class Wish:
 class Evaluation:
     """One folder, to which episodes are added until all are there."""
 
-    def __init__(self, wish: Wish, cell: Cell, folder: Path) -> None:
-        """Open the folder; raise EvaluationError where it is another evaluation's."""
+    def __init__(self, wish: Wish, cell: Cell, folder: Path, against: Path | None = None) -> None:
+        """Open the folder; raise EvaluationError where it is another evaluation's.
+
+        With `against`, the folder of another evaluation, both are compared episode by episode.
+        """
         self._wish = wish
         self._asked = wish.asked(cell)
+        self._other = None if against is None else Other(against, self._asked)
         self._ledger = Ledger(folder, self._asked)
         self._folder = folder
         crashes = [key for key, r in self._ledger.records.items() if r["failure"] == "crashed"]
@@ -137,6 +142,7 @@ class Evaluation:
             "average": average(tasks, "id"),
             "average_ood": average(tasks, "ood"),
             "sweep": [self._swept(setting) for setting in wish.sweep],
+            "agreement": self._other and self._other.agreement(records),
             "films": [self._shown(job) for job in self._worth_a_film if self._film(job).exists()],
             "crashed": len(self.crashes),
             "wall_median": round(median(walls), 2) if walls else None,  # s for an episode
