@@ -24,6 +24,7 @@ __all__ = [
     "CHUNKS",
     "LOCKSTEP_TIMEOUT",
     "NO_ENGINE",
+    "Board",
     "Pacing",
     "Process",
     "Ready",
@@ -37,6 +38,7 @@ __all__ = [
 ]
 
 Pacing = Literal["realtime", "lockstep"]
+Board = Literal["none", "bench", "gripper"]
 
 # Where time waits for the engine, only a hang is too long.
 LOCKSTEP_TIMEOUT = 600.0  # s
@@ -57,6 +59,7 @@ class Simulation:
     pacing: Pacing = "realtime"
     speed: float = 0.0  # simulated seconds per second at most; 0: as the pacing says
     window: bool = False  # shown on a display
+    board: Board = "none"  # a calibration board in the scene
 
 
 @dataclass(frozen=True)
@@ -171,6 +174,7 @@ def _sim(cell: Cell, simulation: Simulation) -> Process:
             "cell": cell.origin.file,
             "pacing": simulation.pacing,
             "speed": simulation.speed,
+            "board": simulation.board,
         },
         ready=Ready(publishers=(cell.joint_states.topic,), services=("sim/reset",)),
     )
