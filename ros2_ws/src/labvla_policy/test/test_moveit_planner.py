@@ -77,6 +77,8 @@ class Bench:
 def bench(monkeypatch):
     """Return what makes a planner over the stand-in."""
     made = []
+    # Seconds of sampling, which the files' own tests look at.
+    monkeypatch.setattr("labvla_policy.runtime.moveit.srdf.disabled", lambda cell: {})
 
     def make(cell="franka", **more):
         made.append(Bench(cell, **more))
