@@ -157,7 +157,7 @@ def test_the_policy_alone_runs_on_the_other_computer(launch):
 
 def test_the_recorder_and_the_views_run_alone(launch):
     launch("record", "cell:=ur5e").wait_for_nodes("/recorder")
-    launch("monitor", "cell:=ur5e").wait_for_nodes("/rviz")
+    launch("monitor", "cell:=ur5e").wait_for_nodes("/rviz", "/monitor")
 
 
 def test_the_ros2_command_talks_to_policy_and_robots(launch):
