@@ -251,7 +251,9 @@ def test_how_the_robot_is_wired(monkeypatch, tmp_path, route, speed, expected):
     monkeypatch.setattr(robots, "INTERFACES", tmp_path)
     monkeypatch.setattr(robots.shutil, "which", lambda name: name)
     monkeypatch.setattr(robots, "route_to", lambda _: route)
-    assert check("network_card", FRANKA).result == expected
+    found = check("network_card", FRANKA)
+    assert found.result == expected
+    assert bool(found.hint) == (expected == "fail")
 
 
 # --- running drivers

@@ -130,16 +130,12 @@ def test_two_real_urs_have_their_drivers_helpers_in_the_arms_namespaces_and_reco
     stack.wait_for_robots(lambda told: told.ready)
     robots[0].tell(safety=3)
     stack.wait_for_robots(lambda told: told.reason == "protective_stop")
-    shown = stack.command("labvla", "recover", "--confirmed")
-    assert "left: unlock the protective stop" in shown
-    stack.wait_for_robots(lambda told: told.ready)
-    asked = robots[0].behaviour.asked
-    assert [call for call in asked if call != "controller stop"] == [
-        "left_stop",
-        "left_unlock",
-        "left_play",
-        "reset_stop",
-    ]
+    stack.command("labvla", "recover", "--confirmed")
+    stack.wait_for_robots(lambda told: told.ready and told.recovery == "done")
+    asked = [call for call in robots[0].behaviour.asked if call != "controller stop"]
+    # A slow machine may make the command ask for it twice: the robot is unlocked once.
+    assert asked[:3] == ["left_stop", "left_unlock", "left_play"]
+    assert set(asked[3:]) == {"reset_stop"}
 
 
 def test_a_real_franka_whose_driver_is_silent_is_not_moved(launch):

@@ -293,12 +293,13 @@ def test_where_no_policy_runs_the_controllers_own_stop_is_cleared(bench):
     assert franka.stack.resets == 1
 
 
-def test_controllers_that_latch_no_stop_have_none_to_be_cleared(bench):
+def test_other_controllers_than_our_own_are_activated_by_their_names(bench):
     franka = bench("franka", "controllers:=franka_robot_state_broadcaster")
     franka.robot.reflex()
     franka.until_halted()
     franka.recover()
-    assert franka.asked[-1] == "switch"
+    assert franka.manager.switched == [["franka_robot_state_broadcaster"]]
+    assert franka.asked[-1] == "reset_stop"
 
 
 # --- refusal, time-out, and success that is none; one by one, at every step

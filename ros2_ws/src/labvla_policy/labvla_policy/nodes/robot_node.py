@@ -66,9 +66,7 @@ class RobotNode(Node):  # type: ignore[misc]  # rclpy has no types
         manager = ControllerManager(self, controllers)
         self._ports: dict[str, RobotPort] = {}
         ours = self.cell.controller.name
-        sequences: dict[str, tuple[Step, ...]] = {
-            CELL_SUBJECT: cell_steps(controllers, latches=ours in controllers)
-        }
+        sequences: dict[str, tuple[Step, ...]] = {CELL_SUBJECT: cell_steps(controllers)}
         self._payloads: dict[str, tuple[PayloadKeeper, UrPort]] = {}
         for arm in self.cell.arms:
             if fake:

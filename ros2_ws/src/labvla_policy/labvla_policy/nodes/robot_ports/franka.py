@@ -29,7 +29,7 @@ class FrankaPort:
         self._manager, self._requests = manager, Requests()
         # The driver makes a namespace of an arm's prefix.
         place = namespace_of(arm.prefix)
-        self._alone = not arm.prefix  # the driver starts no state broadcaster for two arms
+        self._expected = not arm.prefix  # the driver starts no state broadcaster for two arms
         self._component = f"{arm.prefix}FrankaHardwareInterface"
         self._recovery_type = action_type("franka_msgs", "ErrorRecovery")
         self._recovery_name = f"{place}action_server/error_recovery"
@@ -47,12 +47,12 @@ class FrankaPort:
     def snapshot(self) -> Snapshot:
         """Tell robot mode and hardware."""
         hardware = self._manager.hardware(self._component)
+        patience = PATIENCE if hardware == franka.ACTIVE else FRESH
+        if self._newest is not None and time.monotonic() - self._newest[0] > patience:
+            self._newest = None  # what was told before a loss says nothing of what is after it
         if self._newest is None:
-            return franka.snapshot(None, hardware, expected=self._alone)
-        since, message = self._newest
-        silent = time.monotonic() - since
-        if silent > (PATIENCE if hardware == franka.ACTIVE else FRESH):
-            return franka.snapshot(None, hardware)
+            return franka.snapshot(None, hardware, expected=self._expected)
+        _, message = self._newest
         state = deserialize_message(message, self._state_type)
         found = state.last_motion_errors
         names = found.get_fields_and_field_types()
@@ -76,4 +76,4 @@ class FrankaPort:
         return self._requests.poll()
 
     def _on_state(self, message: bytes) -> None:
-        self._newest = (time.monotonic(), message)
+        self._newest, self._expected = (time.monotonic(), message), True
