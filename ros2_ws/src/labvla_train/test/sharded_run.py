@@ -19,9 +19,8 @@ class Sharing(Processes):
 
     def join(self, learner, optimizer):
         mesh = init_device_mesh("cpu", (self.share.of,))
-        policy = learner.policy
-        blocks = (*policy.vlm.language_layers, *policy.dit_action_head.transformer_blocks)
-        for module in (*blocks, learner):
+        # Not the expert's blocks: keys and values are made of parts of them, all at once.
+        for module in (*learner.policy.vlm.language_layers, learner):
             fully_shard(module, mesh=mesh)
             module.set_force_sum_reduction_for_comms(True)  # gloo knows no averages
         shares = dict(learner.named_parameters())
