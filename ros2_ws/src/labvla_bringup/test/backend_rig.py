@@ -29,7 +29,9 @@ HOME = (0.0, -0.785, 0.0, -2.356, 0.0, 1.571, 0.785)  # rad, as Franka's own fak
 
 _PLUGINS = {"mock": "mock_components/GenericSystem", "mujoco": "labvla_control/MujocoHardware"}
 _NEEDED = {"labvla": "labvla_control", "jtc": "joint_trajectory_controller"}
-_BRIDGE = "import sys; from labvla_policy.nodes.controller_bridge_node import main; sys.exit(main())"
+_BRIDGE = (
+    "import sys; from labvla_policy.nodes.controller_bridge_node import main; sys.exit(main())"
+)
 
 
 def what_is_missing(kind: str = "labvla", hardware: str = "mock") -> str:

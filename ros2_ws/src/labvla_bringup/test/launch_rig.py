@@ -166,16 +166,16 @@ class Launch:
     def last(self, kind: type, topic: str) -> list[object]:
         """Return a list that will hold what is published."""
         heard: list[object] = []
-        self._node.create_subscription(kind, topic, heard.append, 10)
+        self.node.create_subscription(kind, topic, heard.append, 10)
         return heard
 
     def call(self, kind: type, name: str, request: object) -> object:
         """Call a service; wait for its answer."""
-        client = self._node.create_client(kind, name)
+        client = self.node.create_client(kind, name)
         self.wait_for(f"service {name}", client.service_is_ready)
         future = client.call_async(request)
         self.wait_for(f"answer of {name}", future.done)
-        self._node.destroy_client(client)
+        self.node.destroy_client(client)
         return future.result()
 
     def wait_for_nodes(self, *names: str) -> None:
@@ -202,12 +202,9 @@ class Launch:
         """Deactivate a controller behind everybody's back."""
         from controller_manager_msgs.srv import SwitchController  # not in bench mode
 
-        client = self.node.create_client(SwitchController, "controller_manager/switch_controller")
-        self.wait_for("controller manager", client.service_is_ready)
         request = SwitchController.Request(deactivate_controllers=[off], strictness=2)
-        answer = client.call_async(request)
-        self.wait_for(f"{off} off", answer.done)
-        assert answer.result().ok
+        answer = self.call(SwitchController, "controller_manager/switch_controller", request)
+        assert answer.ok
 
     def play_urs(self, *prefixes: str) -> list[object]:
         """Offer what the drivers' programs for URs would offer."""
@@ -225,6 +222,10 @@ class Launch:
     def end(self) -> int:
         """Wait for the end; return the exit code."""
         return self._process.wait(PATIENCE)
+
+    def runs(self) -> bool:
+        """Tell whether it has not ended."""
+        return self._process.poll() is None
 
     def running(self) -> dict[int, str]:
         """Return the commands of this session that run, by their process ids."""

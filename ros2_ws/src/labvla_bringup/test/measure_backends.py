@@ -91,8 +91,11 @@ class Bench:
 
         self.measured.clear()
         sender = subprocess.Popen(
-            [sys.executable, HERE.parents[1] / "labvla_control/test/plugin/chunk_sender.py"]
-            + list(arguments),
+            [
+                sys.executable,
+                HERE.parents[1] / "labvla_control/test/plugin/chunk_sender.py",
+                *arguments,
+            ],
             stdout=subprocess.PIPE,
             start_new_session=True,
         )
