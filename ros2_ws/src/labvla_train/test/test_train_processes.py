@@ -41,13 +41,14 @@ def launched(settings, tmp_path, words, port):
     path = tmp_path / "settings.yaml"
     path.write_text(yaml.safe_dump(settings.as_json()))
     launch = [*LAUNCH, "--config_file", TWO, "--main_process_port", port, *words]
-    subprocess.run(
+    ended = subprocess.run(
         [str(path) if word is FILE else str(word) for word in launch],
-        check=True,
+        check=False,
         capture_output=True,
         text=True,
         timeout=900,
     )
+    assert ended.returncode == 0, ended.stderr[-4000:]
 
 
 def by_command(settings, folder, tmp_path, until, port):
