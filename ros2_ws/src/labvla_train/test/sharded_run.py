@@ -19,10 +19,10 @@ class Sharing(Processes):
 
     def join(self, learner, optimizer):
         mesh = init_device_mesh("cpu", (self.share.of,))
-        policy = learner.policy
-        for block in (*policy.vlm.language_layers, *policy.dit_action_head.transformer_blocks):
-            fully_shard(block, mesh=mesh)
-        fully_shard(learner, mesh=mesh)
+        # Not the expert's blocks: keys and values are made of parts of them, all at once.
+        for module in (*learner.policy.vlm.language_layers, learner):
+            fully_shard(module, mesh=mesh)
+            module.set_force_sum_reduction_for_comms(True)  # gloo knows no averages
         shares = dict(learner.named_parameters())
         for group in optimizer.param_groups:
             group["params"] = [shares[name] for name in group["names"]]

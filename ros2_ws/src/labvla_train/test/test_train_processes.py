@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from accelerate.commands.config.config_args import load_config_from_file
+from golden_support import golden_policy
 from safetensors.torch import load_file
 from train_support import tiny
 
@@ -41,13 +43,14 @@ def launched(settings, tmp_path, words, port):
     path = tmp_path / "settings.yaml"
     path.write_text(yaml.safe_dump(settings.as_json()))
     launch = [*LAUNCH, "--config_file", TWO, "--main_process_port", port, *words]
-    subprocess.run(
+    ended = subprocess.run(
         [str(path) if word is FILE else str(word) for word in launch],
-        check=True,
+        check=False,
         capture_output=True,
         text=True,
         timeout=900,
     )
+    assert ended.returncode == 0, ended.stderr[-4000:]
 
 
 def by_command(settings, folder, tmp_path, until, port):
@@ -80,6 +83,20 @@ def test_two_processes_learn_what_one_learns_and_go_on(dataset, tmp_path, start,
     assert together.keys() == apart.keys()
     for name, weight in apart.items():
         torch.testing.assert_close(together[name], weight, rtol=1e-3, atol=2e-4)
+
+
+@pytest.mark.parametrize("path", sorted(TWO.parent.glob("*.yaml")), ids=lambda path: path.stem)
+def test_accelerate_reads_the_shipped_configurations(path):
+    config = load_config_from_file(str(path))
+    assert config.mixed_precision == "no"
+    assert config.num_processes > 1
+
+
+def test_what_is_shared_out_in_blocks_is_there():
+    config = load_config_from_file(str(TWO.with_name("fsdp.yaml")))
+    wanted = set(config.fsdp_config["fsdp_transformer_layer_cls_to_wrap"].split(","))
+    there = {type(module).__name__ for module in golden_policy("A").modules()}
+    assert wanted <= there
 
 
 def test_shares_are_the_whole():

@@ -162,7 +162,9 @@ class Scheduler:
             return left <= 0  # the picture must show where the last plan has led
         if self._settings.mode == "ensemble":
             return True
-        spare = max(0, plan.rows - 1 - self._settings.execute_rows) * self._row
+        # In the plan's own rhythm, which the gate may have slowed: rows that are left over would
+        # otherwise be worth less time than they take, and the next question would come too late.
+        spare = max(0, plan.rows - 1 - self._settings.execute_rows) * round(plan.dt * NANOSECONDS)
         return left <= spare + self._delay.rows * self._row
 
     def sent(
