@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.distributed.tensor import DTensor
 
 from labvla_data.json_files import read_json, write_json
 from labvla_data.parallel import Progress, silent
@@ -205,6 +206,8 @@ class _Run:
         self._joined, self._optimizer = processes.join(self._learner, self._optimizer)
         self._average = None
         if settings.run.average is not None:
+            if isinstance(next(self._learner.parameters()), DTensor):
+                raise TrainError("run.average: expected null where weights are shared out (FSDP)")
             self._average = optimizer.Average(self._learner, settings.run.average)
         if kept is not None:
             self._resume(kept)

@@ -58,18 +58,12 @@ def by_command(settings, folder, tmp_path, until, port):
     launched(settings, tmp_path, [*words, "--json"], port)
 
 
-def with_shares(settings, folder, tmp_path, until, port):
-    script = Path(__file__).with_name("sharded_run.py")
-    launched(settings, tmp_path, [script, FILE, folder, until], port)
-
-
 @pytest.mark.long
-@pytest.mark.parametrize(("start", "port"), [(by_command, 29518), (with_shares, 29528)])
-def test_two_processes_learn_what_one_learns_and_go_on(dataset, tmp_path, start, port):
+def test_two_processes_learn_what_one_learns_and_go_on(dataset, tmp_path):
     settings = settings_of(dataset)
     one = train("flow", settings, tmp_path / "one", beside=Path())
-    start(settings, tmp_path / "two", tmp_path, 2, port)
-    start(settings, tmp_path / "two", tmp_path, 4, port + 1)
+    by_command(settings, tmp_path / "two", tmp_path, 2, 29518)
+    by_command(settings, tmp_path / "two", tmp_path, 4, 29519)
     expected, found = losses(tmp_path / "one"), losses(tmp_path / "two")
     assert [line["step"] for line in found] == [1, 2, 3, 4]
     for name in ("total", "flow", "auxiliary", "gradient"):
