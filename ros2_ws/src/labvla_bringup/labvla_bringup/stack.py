@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from labvla_bringup import robots
+from labvla_bringup.controllers import controller_names
 from labvla_bringup.description import File, Parameter, Process, Ready, Restart, Robot, Stack
 from labvla_bringup.engines import EngineChoice, choose
-from labvla_bringup.hardware import Hardware, HardwareError
-from labvla_bringup.rviz import rviz_config
+from labvla_bringup.hardware import ControllerKind, Hardware, HardwareError
+from labvla_bringup.viewers import rviz_config
+from labvla_bringup.viewers.topics import MARKERS
 from labvla_policy.engines.base import EngineError
 from labvla_policy.runtime.cell import Cell
 from labvla_policy.runtime.scheduling.scheduler import Mode
@@ -24,6 +26,8 @@ __all__ = [
     "CHUNKS",
     "LOCKSTEP_TIMEOUT",
     "NO_ENGINE",
+    "PLANNERS",
+    "ROBOT",
     "Board",
     "Pacing",
     "Process",
@@ -43,8 +47,11 @@ Board = Literal["none", "bench", "gripper"]
 # Where time waits for the engine, only a hang is too long.
 LOCKSTEP_TIMEOUT = 600.0  # s
 CHUNKS = "labvla/action_chunk"  # published as soon as the policy is active
+ROBOT = "labvla/robot"  # whether real robots can move
 SIMULATED_ARMS = ("fr3",)
 UNREACHED = Hardware()
+AUTO = "auto"
+PLANNERS = (AUTO, "joint", "moveit")  # of the policy node's own parameter
 NO_ENGINE = "none"  # no policy runs here: on another computer, or not at all
 
 
@@ -68,6 +75,8 @@ class Views:
 
     rviz: bool = False
     foxglove: bool = False  # foxglove_bridge: a web socket for Foxglove
+    markers: bool = False  # the node that draws plans, boxes and status for both of them
+    simulated: bool = False  # the robot that is looked at is a simulated one, started elsewhere
 
 
 def describe(
@@ -83,6 +92,7 @@ def describe(
     hardware: Hardware = UNREACHED,
     instruction: str = "",
     views: Views = Views(),  # frozen
+    planner: str = AUTO,
 ) -> Stack:
     """Describe the processes of a cell.
 
@@ -99,6 +109,7 @@ def describe(
         hardware: how a real robot is reached.
         instruction: given once, when the policy takes it.
         views: what people look at.
+        planner: of `labvla/move_to`: MoveIt, the straight joint-space one, or whichever there is.
     """
     if namespace and not namespace.startswith("/"):
         raise StackError(f"namespace: expected a name that begins with '/', got {namespace!r}")
@@ -106,8 +117,8 @@ def describe(
         raise StackError("instruction: expected none where no policy runs; say it where it does")
     policy: tuple[Process, ...] = ()
     if engine != NO_ENGINE:
-        choice = _choice(engine, engine_options or {}, robot, hardware)
-        policy = (_policy(cell, choice, scheduling, simulation, robot),)
+        choice = _choice(engine, engine_options or {}, robot)
+        policy = (_policy(cell, choice, scheduling, simulation, robot, planner),)
     recorder = (_recorder(cell, recordings, simulation),) if record else ()
     robot_side = (
         _simulated(cell, simulation) if robot == "sim" else _real(cell, hardware, namespace)
@@ -117,7 +128,7 @@ def describe(
         engine=engine,
         robot=robot,
         namespace=namespace,
-        processes=(*robot_side.processes, *policy, *recorder, *_views(cell, views)),
+        processes=(*robot_side.processes, *policy, *recorder, *_views(cell, views, robot)),
         includes=robot_side.includes,
         spawns=robot_side.spawns,
         transforms=robot_side.transforms,
@@ -125,19 +136,12 @@ def describe(
     )
 
 
-def _choice(
-    engine: str, options: Mapping[str, str], robot: Robot, hardware: Hardware
-) -> EngineChoice:
+def _choice(engine: str, options: Mapping[str, str], robot: Robot) -> EngineChoice:
     """Check the engine against what it would drive."""
     if robot == "hardware" and engine == "expert":
         raise StackError(
             "engine expert: it reads the simulation's true state, which a real cell has not; "
             "expected labvla, remote or replay"
-        )
-    if hardware.controller != "labvla":
-        raise StackError(
-            f"controller {hardware.controller}: the policy node sends action chunks, which only "
-            "the controller labvla takes in this version; expected no policy beside it"
         )
     try:
         return choose(engine, options)
@@ -160,9 +164,10 @@ def _real(cell: Cell, hardware: Hardware, namespace: str) -> robots.Parts:
         parts = robots.bring_up(cell, hardware, namespace)
     except HardwareError as error:
         raise StackError(str(error)) from None
-    # Set-points for the grippers come from our controller alone.
-    bridge = (_gripper_bridge(cell),) if hardware.controller == "labvla" else ()
-    return replace(parts, processes=(*parts.processes, *bridge))
+    ours = hardware.controller == "labvla"
+    translator = () if ours else (_controller_bridge(cell, hardware.controller),)
+    watch = _robot_watch(cell, hardware)
+    return replace(parts, processes=(*parts.processes, watch, *translator, _gripper_bridge(cell)))
 
 
 def _sim(cell: Cell, simulation: Simulation) -> Process:
@@ -190,6 +195,37 @@ def _window(cell: Cell) -> Process:
     )
 
 
+def _robot_watch(cell: Cell, hardware: Hardware) -> Process:
+    return Process(
+        name="robot",
+        package="labvla_policy",
+        executable="robot_node",
+        parameters={
+            "cell": cell.origin.file,
+            "controllers": ", ".join(controller_names(cell, hardware.controller)),
+            "fake_hardware": hardware.fake,
+        },
+        ready=Ready(publishers=(ROBOT,), services=("labvla/recover",)),
+        restart=Restart.ON_FAILURE,
+        essential=False,  # without it nothing moves: the policy stops by its silence
+    )
+
+
+def _controller_bridge(cell: Cell, kind: ControllerKind) -> Process:
+    return Process(
+        name="controller_bridge",
+        package="labvla_policy",
+        executable="controller_bridge_node",
+        parameters={
+            "cell": cell.origin.file,
+            "kind": kind,
+            "controllers": ", ".join(controller_names(cell, kind)),
+        },
+        # Not started again: a policy goes on sending, and the arm would move by itself.
+        ready=Ready(services=(f"{cell.controller.name}/stop",)),
+    )
+
+
 def _gripper_bridge(cell: Cell) -> Process:
     return Process(
         name="gripper_bridge",
@@ -202,7 +238,12 @@ def _gripper_bridge(cell: Cell) -> Process:
 
 
 def _policy(
-    cell: Cell, engine: EngineChoice, scheduling: Mode, simulation: Simulation, robot: Robot
+    cell: Cell,
+    engine: EngineChoice,
+    scheduling: Mode,
+    simulation: Simulation,
+    robot: Robot,
+    planner: str,
 ) -> Process:
     waited_for: dict[str, Parameter] = {"lockstep": True, "engine_timeout": LOCKSTEP_TIMEOUT}
     return Process(
@@ -215,7 +256,9 @@ def _policy(
             "engine_options": json.dumps(dict(engine.options)),
             **engine.parameters,
             "scheduling": scheduling,
+            **({} if planner == AUTO else {"planner": planner}),
             **(waited_for if simulation.pacing == "lockstep" else {}),
+            "robot": robot == "hardware",
             "use_sim_time": robot == "sim",
         },
         ready=Ready(publishers=(CHUNKS,), services=("labvla/set_instruction",)),
@@ -239,8 +282,22 @@ def _recorder(cell: Cell, recordings: str, simulation: Simulation) -> Process:
     )
 
 
-def _views(cell: Cell, views: Views) -> tuple[Process, ...]:
+def _views(cell: Cell, views: Views, robot: Robot) -> tuple[Process, ...]:
     """Return the processes that show a cell; anybody may close them."""
+    simulated = views.simulated or robot == "sim"
+    monitor = Process(
+        name="monitor",
+        package="labvla_policy",
+        executable="monitor_node",
+        parameters={
+            "cell": cell.origin.file,
+            "bodies": simulated,  # no robot description is published there
+            "use_sim_time": simulated,
+        },
+        ready=Ready(publishers=(MARKERS,)),
+        restart=Restart.ON_FAILURE,
+        essential=False,
+    )
     rviz = Process(
         name="rviz",
         package="rviz2",
@@ -256,4 +313,5 @@ def _views(cell: Cell, views: Views) -> tuple[Process, ...]:
         parameters={"address": "127.0.0.1"},
         essential=False,
     )
-    return (*((rviz,) if views.rviz else ()), *((foxglove,) if views.foxglove else ()))
+    asked = ((monitor, views.markers), (rviz, views.rviz), (foxglove, views.foxglove))
+    return tuple(process for process, wanted in asked if wanted)

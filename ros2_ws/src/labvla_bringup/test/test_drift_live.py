@@ -1,4 +1,4 @@
-"""A camera that is pushed in the running cell is noticed by the doctor, by the board at its place."""
+"""A camera that is pushed in the running cell is noticed by the doctor: the board tells."""
 
 import shutil
 import subprocess

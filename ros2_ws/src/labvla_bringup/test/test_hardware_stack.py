@@ -69,9 +69,28 @@ def test_policy_and_recorder_are_those_of_bench_mode_but_for_the_clock(cell):
     assert processes["gripper_bridge"].parameters == {"cell": load_cell(cell).origin.file}
 
 
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_policy_of_a_real_cell_moves_only_while_somebody_watches_its_robots(cell):
+    processes = named(real(cell, engine="replay"))
+    assert processes["policy"].parameters["robot"] is True
+    assert processes["robot"].executable == "robot_node"
+    assert processes["robot"].parameters == {
+        "cell": load_cell(cell).origin.file,
+        "controllers": "labvla_controller",
+        "fake_hardware": False,
+    }
+    assert named(real(cell, fake=True))["robot"].parameters["fake_hardware"] is True
+
+
+def test_other_controllers_are_watched_by_their_names():
+    watched = named(real("franka", controller="jtc"))["robot"].parameters["controllers"]
+    assert watched == ", ".join(controllers.controller_names(load_cell("franka"), "jtc"))
+
+
 def test_in_simulation_nobody_but_the_simulator_moves_the_fingers():
     stack = describe(load_cell("franka"), robot="sim")
     assert set(named(stack)) == {"sim", "policy", "recorder"}
+    assert named(stack)["policy"].parameters["robot"] is False
     assert [stack.includes, stack.spawns, stack.transforms] == [(), (), ()]
 
 
@@ -119,6 +138,25 @@ def test_what_moves_the_arms_is_activated_by_one_request(cell, kind):
     words = spawn.process().arguments
     assert words[: len(spawn.controllers)] == spawn.controllers
     assert "--activate-as-group" in words
+
+
+@pytest.mark.parametrize("kind", ["jtc", "crisp"])
+def test_a_bridge_speaks_to_the_policy_for_controllers_of_others(kind):
+    stack = real("dual_franka", engine="replay", controller=kind)
+    bridge = named(stack)["controller_bridge"]
+    expected = ", ".join(controllers.controller_names(load_cell("dual_franka"), kind))
+    assert bridge.parameters["controllers"] == expected
+    assert bridge.parameters["kind"] == kind
+    assert "policy" in named(stack)
+    assert "controller_bridge" not in named(real("dual_franka", controller="labvla"))
+
+
+def test_impedance_controllers_of_two_arms_do_not_hear_each_others_targets():
+    words = real("dual_franka", controller="crisp").spawns[-1].process().arguments
+    rules = words[words.index("--controller-ros-args") + 1]
+    for side in ("left", "right"):
+        name = f"{side}_impedance_controller"
+        assert f"--remap {name}:target_joint:={name}/target_joint" in rules
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -291,7 +329,6 @@ def test_rviz_shows_the_cell_in_its_own_frame_with_every_camera():
         ("ur5e", {"namespace": "/lab1"}, "at /controller_manager; expected no namespace"),
         ("franka", {"namespace": "lab1"}, "expected a name that begins with '/'"),
         ("franka", {"engine": "expert"}, "true state, which a real cell has not"),
-        ("franka", {"engine": "replay", "controller": "jtc"}, "only the controller labvla takes"),
         ("franka", {"engine": "psychic"}, "engine: expected one of"),
     ],
 )

@@ -26,13 +26,20 @@ _EXECUTABLES = {
 }
 
 
-def make_prefix(folder: Path) -> Path:
-    """Return a prefix for AMENT_PREFIX_PATH in which all stand-ins are installed."""
+def make_prefix(folder: Path, without: tuple[str, ...] = ()) -> Path:
+    """Return a prefix for AMENT_PREFIX_PATH in which all stand-ins are installed.
+
+    Args:
+        folder: where it is made.
+        without: packages that are really there.
+    """
     index = folder / "share/ament_index/resource_index/packages"
     index.mkdir(parents=True)
     shares = {path.name: path for path in VENDORS.iterdir() if path.is_dir()}
-    shares.pop("nodes")
-    for package in {*shares, *_EXECUTABLES}:
+    for not_a_package in ("nodes", "ur_controllers"):  # the latter is compiled, or not there
+        shares.pop(not_a_package)
+    packages = {*shares, *_EXECUTABLES} - set(without)
+    for package in packages:
         (index / package).touch()
         share = folder / "share" / package
         if package in shares:
@@ -40,6 +47,8 @@ def make_prefix(folder: Path) -> Path:
         else:
             share.mkdir()
     for package, executables in _EXECUTABLES.items():
+        if package not in packages:
+            continue
         library = folder / "lib" / package
         library.mkdir(parents=True)
         for name, kind in executables.items():

@@ -1,7 +1,6 @@
 """A policy of real robots is active only while somebody says that they are ready."""
 
 import json
-import threading
 import time
 from pathlib import Path
 
@@ -50,7 +49,7 @@ class Bench:
         self.executors = SingleThreadedExecutor(), SingleThreadedExecutor(context=self.context)
         self.executors[0].add_node(self.policy)
         self.executors[1].add_node(self.world)
-        threading.Thread(target=self.policy.start_by_itself, daemon=True).start()
+        self.policy.start_by_itself()
 
     def _note(self, verb, response):
         self.asked.append(verb)
@@ -120,10 +119,12 @@ def running(bench):
 def test_it_becomes_active_only_when_the_robot_is_ready(bench):
     bench.until(bench.policy._loop.ready.is_set)
     bench.for_seconds(1.0)
-    assert bench.state() != PolicyStatus.ACTIVE, "nobody watches the robot"
+    assert bench.state() == PolicyStatus.READY, "nobody watches the robot"
+    assert bench.statuses[-1].message.startswith("robot_silent")
     bench.says = "robot_idle"
     bench.for_seconds(1.0)
-    assert bench.state() != PolicyStatus.ACTIVE
+    assert bench.state() == PolicyStatus.READY
+    assert bench.statuses[-1].message.startswith("robot_idle")
     bench.says = ""
     bench.active()
 

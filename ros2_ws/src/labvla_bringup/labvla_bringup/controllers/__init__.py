@@ -9,7 +9,8 @@ from labvla_bringup.controllers.files import (
     ControllerError,
     controller_names,
     parameters,
+    remappings,
     to_yaml,
 )
 
-__all__ = ["KINDS", "ControllerError", "controller_names", "parameters", "to_yaml"]
+__all__ = ["KINDS", "ControllerError", "controller_names", "parameters", "remappings", "to_yaml"]

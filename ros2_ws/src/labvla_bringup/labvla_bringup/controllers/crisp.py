@@ -7,6 +7,7 @@ from typing import Any
 from labvla_policy.runtime.cell import Arm
 
 TYPE = "crisp_controllers/CartesianController"
+TOPICS = ("target_joint", "target_pose", "target_wrench")
 
 # A joint impedance is this controller without a task: all stiffness is in the null space.
 NO_TASK = {f"k_{kind}_{axis}": 0.0 for kind in ("pos", "rot") for axis in "xyz"}

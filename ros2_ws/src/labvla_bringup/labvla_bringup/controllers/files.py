@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from labvla_bringup.controllers.compliant import compliant
+from labvla_bringup.controllers.crisp import TOPICS as CRISP_TOPICS
 from labvla_bringup.controllers.crisp import crisp
 from labvla_bringup.controllers.jtc import jtc
 from labvla_policy.runtime.cell import Cell
@@ -30,6 +31,16 @@ def controller_names(cell: Cell, kind: str) -> tuple[str, ...]:
     if kind == "crisp":
         return tuple(f"{arm.name}_impedance_controller" for arm in cell.arms)
     raise ControllerError(f"controller: expected one of {', '.join(KINDS)}, got {kind!r}")
+
+
+def remappings(name: str, kind: str) -> tuple[tuple[str, str], ...]:
+    """Return the rules that keep a controller's topics apart from those of the others.
+
+    Those of crisp_controllers are called the same for every arm; the rules are for one node each.
+    """
+    if kind != "crisp":
+        return ()
+    return tuple((f"{name}:{topic}", f"{name}/{topic}") for topic in CRISP_TOPICS)
 
 
 def parameters(cell: Cell, kind: str) -> dict[str, Any]:

@@ -37,9 +37,11 @@ def moving_controllers(cell: Cell, hardware: Hardware) -> Spawn:
             name: {**values, **({"ready_interfaces": []} if "ready_interfaces" in values else {})}
             for name, values in settings.items()
         }
+    names = controllers.controller_names(cell, kind)
     return Spawn(
-        controllers.controller_names(cell, kind),
+        names,
         parameter_file(f"{cell.name}_{kind}.yaml", settings),
+        remappings=tuple(rule for name in names for rule in controllers.remappings(name, kind)),
     )
 
 

@@ -16,7 +16,7 @@ class FlowDraw:
     """What chance adds to a training sample."""
 
     noise: Tensor  # batch x rows x columns, fp32
-    time: Tensor  # batch, fp32
+    time: Tensor  # batch, or batch x rows where leading rows are given; fp32
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,25 @@ class TimeSampling:
 
 
 def draw(
-    actions: Tensor, sampling: TimeSampling, generator: torch.Generator | None = None
+    actions: Tensor,
+    sampling: TimeSampling,
+    generator: torch.Generator | None = None,
+    draws: int = 1,
 ) -> FlowDraw:
-    """Draw noise and times for a batch of actions."""
-    noise = draw_noise(actions.shape, actions.device, generator)
-    return FlowDraw(noise, sampling.draw(len(actions), generator, actions.device))
+    """Draw noise and times for a batch of actions, `draws` of them for each."""
+    count = draws * len(actions)
+    noise = draw_noise((count, *actions.shape[1:]), actions.device, generator)
+    return FlowDraw(noise, sampling.draw(count, generator, actions.device))
+
+
+def with_given_rows(
+    drawn: FlowDraw, most: int, generator: torch.Generator | None = None
+) -> FlowDraw:
+    """Give 0 to `most` leading rows as they are, as what is executed meanwhile will be given."""
+    chunks, rows = drawn.noise.shape[:2]
+    count = torch.randint(most + 1, (chunks, 1), generator=_on_cpu(generator))
+    given = (torch.arange(rows) < count).to(drawn.time.device)
+    return FlowDraw(drawn.noise, torch.where(given, 1.0, drawn.time[:, None]))
 
 
 def draw_noise(
@@ -65,8 +79,8 @@ def _on_cpu(generator: torch.Generator | None) -> torch.Generator | None:
 
 
 def interpolate(actions: Tensor, noise: Tensor, time: Tensor) -> Tensor:
-    """Return what lies between noise and data at this time."""
-    time = time[:, None, None]
+    """Return what lies between noise and data at this time, or at each row's."""
+    time = time[..., None] if time.ndim == 2 else time[:, None, None]
     return time * actions + (1 - time) * noise
 
 
@@ -81,10 +95,19 @@ def flow_loss(predicted: Tensor, target: Tensor, is_pad: Tensor, column_weights:
     `column_weights` has as many entries as there are real columns; they weigh the squares, not
     the mean. Without a real row the loss is zero, and still has a gradient.
     """
+    return _mean((predicted.float() - target.float()).square(), is_pad, column_weights)
+
+
+def l1_loss(predicted: Tensor, target: Tensor, is_pad: Tensor, column_weights: Tensor) -> Tensor:
+    """Mean absolute error, over the same numbers and weighed in the same way."""
+    return _mean((predicted.float() - target.float()).abs(), is_pad, column_weights)
+
+
+def _mean(errors: Tensor, is_pad: Tensor, column_weights: Tensor) -> Tensor:
     columns = len(column_weights)
-    squares = (predicted.float() - target.float())[..., :columns].square() * column_weights
-    rows = (~is_pad).to(squares.dtype)
-    return (squares * rows[..., None]).sum() / (rows.sum() * columns).clamp(min=1)
+    weighed = errors[..., :columns] * column_weights
+    rows = (~is_pad).to(weighed.dtype)
+    return (weighed * rows[..., None]).sum() / (rows.sum() * columns).clamp(min=1)
 
 
 def euler(velocity: Velocity, noise: Tensor, steps: int) -> Tensor:

@@ -27,6 +27,7 @@ from labvla_policy.nodes.inputs import Inputs
 from labvla_policy.nodes.lockstep_link import LockStepLink
 from labvla_policy.nodes.loop import PolicyLoop
 from labvla_policy.nodes.move_to_server import MoveToServer
+from labvla_policy.nodes.moveit_planner import MissingPlanner, planner_for
 from labvla_policy.nodes.parameters import ParameterError
 from labvla_policy.nodes.policy_diagnostics import PolicyDiagnostics
 from labvla_policy.nodes.policy_parameters import (
@@ -35,6 +36,8 @@ from labvla_policy.nodes.policy_parameters import (
     LOADING,
     LOCKSTEP,
     OPTIONS,
+    PLANNER,
+    PLANNING_TIME,
     ROBOT,
     ROWS,
     SCHEDULING,
@@ -101,13 +104,15 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
             load_timeout=LOADING.read(self),
         )
         self._robot = RobotLink(self, self._watch_robot) if ROBOT.read(self) else None
+        self._ways = planner_for(self, self.cell, PLANNER.read(self), PLANNING_TIME.read(self))
         self._state = PolicyStatus.UNCONFIGURED
         self._lock = threading.Lock()
+        self._starting = threading.Thread(target=self._start, daemon=True)
         self._ended = False
         self._clock_jumps = 0
         self._move_to = MoveToServer(
             self,
-            Mover(self.cell, gate),
+            Mover(self.cell, gate, ways=self._ways),
             Limits.of_cell(self.cell),
             self._arbiter,
             self._cycle,
@@ -175,7 +180,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         services = {
             "pause": self._pause,
             "resume": self._resume,
-            "stop": self._stop,
+            "stop": self._stop_for_somebody,
             "reset_stop": self._reset_stop,
         }
         if self._robot is None:  # else the robot node offers it: more than a stop is to be cleared
@@ -217,7 +222,13 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         return super().on_deactivate(state)
 
     def start_by_itself(self) -> None:
-        """Configure now and activate as soon as the engine is ready (no life-cycle manager)."""
+        """Configure now and activate as soon as all is ready, in the background.
+
+        For a node without a life-cycle manager.
+        """
+        self._starting.start()
+
+    def _start(self) -> None:
         self.trigger_configure()
         self._loop.ready.wait()
         while self._why_robot_not() and not self._ended:
@@ -251,6 +262,11 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         if self._cycle.instruction:
             self._cycle.begin(self._cycle.instruction, self.now())
         return True, f"resumed{missing}"
+
+    def _stop_for_somebody(self) -> tuple[bool, str]:
+        if self._robot is not None:
+            self._robot.cancel_recovery()
+        return self._stop()
 
     def _stop(self) -> tuple[bool, str]:
         missing = self._controller.ask("stop")
@@ -322,6 +338,10 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
     def _why_robot_not(self) -> Refusal | None:
         return self._robot.why_not() if self._robot is not None else None
 
+    def _robots_words(self) -> str:
+        refusal = self._why_robot_not()
+        return f"{refusal.reason}: {refusal.detail}" if refusal else ""
+
     def _watch_robot(self) -> None:
         """Stop, latched, when the robot has stopped by itself or nobody watches it any more."""
         if self._state not in (PolicyStatus.ACTIVE, PolicyStatus.PAUSED):
@@ -350,6 +370,8 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         state = self._state
         if state == PolicyStatus.ACTIVE and not loop.ready.is_set():
             state = PolicyStatus.FAULT
+        elif state == PolicyStatus.LOADING and loop.ready.is_set():
+            state = PolicyStatus.READY  # a real cell's waits for its robots
         owner = self._arbiter.owner(t)
         last = cycle.last
         joints = self._inputs.states[self.cell.joint_states.topic]
@@ -358,7 +380,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
             PolicyStatus(
                 stamp=to_stamp(t),
                 state=state,
-                message=loop.fault,
+                message=loop.fault or self._robots_words(),
                 cell=self.cell.name,
                 cell_hash=self.cell.hash,
                 engine=self._engine,
@@ -402,8 +424,12 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         """End the loop and the engine."""
         self._ended = True
         self._loop.ready.set()  # whoever waits for it need not any more
+        if self._starting.is_alive():
+            self._starting.join()  # it uses what is destroyed next
         self._move_to.end()
         self._teleop.end()
+        if self._ways is not None:
+            self._ways.end()
         if self._lockstep is not None:
             self._lockstep.beat.end()
         self._loop.end()
@@ -417,6 +443,9 @@ def main() -> int:
     except (CellError, ParameterError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    threading.Thread(target=node.start_by_itself, daemon=True).start()
+    except MissingPlanner as missing:
+        sys.stderr.write(f"{missing}\n")
+        return 3
+    node.start_by_itself()
     run.until_signalled(node)
     return 0

@@ -12,6 +12,10 @@ IMAGES = QoSProfile(
 RELIABLE = QoSProfile(
     history=HistoryPolicy.KEEP_LAST, depth=10, reliability=ReliabilityPolicy.RELIABLE
 )
+# Only the last word counts, and nobody waits for an older one.
+NEWEST = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.RELIABLE
+)
 # What stays true until it is told otherwise: whoever comes later hears it, too.
 LATCHED = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,

@@ -16,7 +16,7 @@ from labvla_policy.runtime.adapters.trajectory import (
     TrajectoryRefused,
     trajectory_from_plan,
 )
-from labvla_policy.runtime.types import Array, Prediction
+from labvla_policy.runtime.types import NANOSECONDS, Array, Prediction
 
 _FULL_SPEED = 0.999
 _HELD = 0.05
@@ -43,24 +43,32 @@ def jtc_trajectory(
     speed_scaling: float = 1.0,
     shaping: Shaping | None = None,
 ) -> JointTrajectory:
-    """Return the trajectory to publish at `now`.
+    """Return the trajectory to publish at `now`."""
+    shaping = jtc_shaping(speed_scaling, shaping or Shaping())
+    return jtc_message(trajectory_from_plan(plan, reference, now, shaping), now, speed_scaling)
 
-    Below full speed the controller slows its own time from the moment it takes a trajectory up, but
-    not the stamp: an absolute one would jump ahead, so the trajectory then counts from its pick-up.
-    """
+
+def jtc_shaping(speed_scaling: float, shaping: Shaping) -> Shaping:
+    """Return how a plan is shaped for a robot at this share of its speed."""
     if not speed_scaling > _HELD:
         raise TrajectoryRefused(
             "speed_zero", f"the robot runs at {speed_scaling:.3f} of its speed; release it first"
         )
-    shaping = shaping or Shaping()
     if speed_scaling < _FULL_SPEED:
-        shaping = replace(shaping, lead=max(shaping.lead, _LEAD_FROM_PICK_UP))
-        return _message(trajectory_from_plan(plan, reference, now, shaping), 0, shaping.lead)
-    made = trajectory_from_plan(plan, reference, now, shaping)
-    return _message(made, made.start, 0.0)
+        return replace(shaping, lead=max(shaping.lead, _LEAD_FROM_PICK_UP))
+    return shaping
 
 
-def _message(made: Trajectory, stamp: int, delay: float) -> JointTrajectory:
+def jtc_message(made: Trajectory, now: int, speed_scaling: float = 1.0) -> JointTrajectory:
+    """Return a trajectory as it is published at `now`.
+
+    Below full speed the controller slows its own time from the moment it takes a trajectory up, but
+    not the stamp: an absolute one would jump ahead, so the trajectory then counts from its pick-up.
+    """
+    if speed_scaling < _FULL_SPEED:
+        stamp, delay = 0, (made.start - now) / NANOSECONDS
+    else:
+        stamp, delay = made.start, 0.0
     return JointTrajectory(
         stamp, made.joint_names, made.times + delay, made.positions, made.velocities
     )

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 
 from labvla_policy.runtime.types import Array, Prediction
 
 _NS = 1_000_000_000
+_STOP_POINTS = 12  # of a stop along a path: a cubic between two of them is as good as the path
 
 
 class TrajectoryRefused(ValueError):
@@ -43,6 +45,7 @@ class Shaping:
     lead: float = 0.03  # s from now to the first point: transport and a control cycle fit in
     blend: float = 0.3  # s from the reference to the plan
     stop_acceleration: float = 1.5  # rad/s^2 with which the last rows are slowed down
+    horizon: float = inf  # s of a plan that are used; the last of them are slowed down
     hold: float = 0.5  # s at rest behind the last row
     start_tolerance: float = 0.25  # rad from the reference to the plan; more is another plan
     longest_age: float = 0.1  # s of a reference that is still extrapolated
@@ -99,6 +102,7 @@ def trajectory_from_plan(
         raise TrajectoryRefused(
             "ends_in_past", f"the last row was due {-row_times[-1]:.3f} s before the first point"
         )
+    ahead &= row_times <= max(shaping.horizon, row_times[ahead][0])
 
     first, first_velocity = _extrapolated(reference, start, shaping)
     planned, planned_velocity = _plan_at_start(row_times, rows, row_velocities)
@@ -110,10 +114,46 @@ def trajectory_from_plan(
     positions = np.concatenate([planned[np.newaxis], rows[ahead]]) + offset
     velocities = np.concatenate([planned_velocity[np.newaxis], row_velocities[ahead]]) + drift
     times, velocities = _brought_to_rest(times, velocities, shaping.stop_acceleration)
+    return _held(start, reference.joint_names, times, positions, velocities, shaping.hold)
+
+
+def stop_along(trajectory: Trajectory, start: int, acceleration: float, hold: float) -> Trajectory:
+    """Return how a trajectory is left from `start` on: along its path, slower and slower."""
+    ahead = start + np.linspace(0, _NS, 21).astype(np.int64)
+    fastest = max(float(np.abs(trajectory.at(int(t))[1]).max()) for t in ahead)
+    span = fastest / (2.0 * acceleration)  # s of the path; they take twice as long
+    rates = np.linspace(1.0, 0.0, _STOP_POINTS) if span > 0.0 else np.zeros(1)
+    points = [trajectory.at(start + round(span * (1.0 - rate**2) * _NS)) for rate in rates]
+    positions = np.array([position for position, _ in points])
+    velocities = np.array([v * rate for (_, v), rate in zip(points, rates, strict=True)])
+    return _held(start, trajectory.joint_names, 2 * span * (1 - rates), positions, velocities, hold)
+
+
+def brake(reference: Reference, start: int, acceleration: float, hold: float) -> Trajectory:
+    """Return how a reference comes to rest on a straight line in joint space."""
+    begin = reference.positions + (start - reference.stamp) / _NS * reference.velocities
+    duration = float(np.abs(reference.velocities).max()) / acceleration
+    times, positions = np.zeros(1), begin[np.newaxis]
+    velocities = np.zeros_like(positions)
+    if duration > 0.0:
+        end = begin + 0.5 * duration * reference.velocities
+        times, positions = np.array([0.0, duration]), np.stack([begin, end])
+        velocities = np.stack([reference.velocities, np.zeros_like(end)])
+    return _held(start, reference.joint_names, times, positions, velocities, hold)
+
+
+def _held(
+    start: int,
+    names: tuple[str, ...],
+    times: Array,
+    positions: Array,
+    velocities: Array,
+    hold: float,
+) -> Trajectory:
     return Trajectory(
         start,
-        reference.joint_names,
-        np.append(times, times[-1] + shaping.hold),
+        names,
+        np.append(times, times[-1] + hold),
         np.concatenate([positions, positions[-1:]]),
         np.concatenate([velocities, np.zeros_like(velocities[-1:])]),
     )

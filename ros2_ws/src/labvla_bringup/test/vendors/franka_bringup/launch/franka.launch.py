@@ -21,6 +21,7 @@ ARGUMENTS = {
     "controllers_yaml": "",
 }
 TYPES = {"joint_state_broadcaster.type": "joint_state_broadcaster/JointStateBroadcaster"}
+MANAGER = {"update_rate": 1000, "thread_priority": 98, "overruns.manage": False}
 
 
 def bring_up(context):
@@ -44,7 +45,7 @@ def bring_up(context):
             package="controller_manager",
             executable="ros2_control_node",
             namespace=namespace,
-            parameters=[{"robot_type": told["robot_type"], **TYPES}],
+            parameters=[{"robot_type": told["robot_type"], **TYPES, **MANAGER}],
             on_exit=Shutdown(),
         ),
         Node(

@@ -27,7 +27,6 @@ ACTIVE = [
     "force_torque_sensor_broadcaster",
 ]
 LOADED = ["scaled_joint_trajectory_controller", "joint_trajectory_controller"]
-TYPES = {f"{name}.type": f"stand_in/{name}" for name in (*ACTIVE, *LOADED)}
 
 
 def spawner(names, *words):
@@ -58,7 +57,11 @@ def bring_up(context):
             executable="robot_state_publisher",
             parameters=[{"robot_description": document.toxml()}],
         ),
-        Node(package="controller_manager", executable="ros2_control_node", parameters=[TYPES]),
+        Node(
+            package="controller_manager",
+            executable="ros2_control_node",
+            parameters=[f"{share}/config/ur_controllers.yaml"],
+        ),
         spawner(active),
         spawner(loaded, "--inactive"),
         *(Node(package="ur_robot_driver", executable=name, name=name) for name in real),
