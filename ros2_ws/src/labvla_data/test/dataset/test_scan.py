@@ -209,11 +209,14 @@ def test_a_camera_that_looks_at_something_plain_is_not_frozen(sound, tmp_path):
     assert (report["bad_episodes"], report["per_episode_warnings"]) == ([], {})
 
 
-@pytest.fixture
-def drawn(sound, tmp_path):
-    """A dataset that says that nobody recorded it."""
+@pytest.fixture(
+    params=[{"source": "simulation"}, {"source": "a-bag", "scene": {}}],
+    ids=("generated", "recorded"),
+)
+def drawn(request, sound, tmp_path):
+    """A dataset that was generated, or recorded in the simulated cell."""
     folder = copied(sound, tmp_path / "demo")
-    lines = [{"episode_index": n, "source": "simulation"} for n in range(len(SOUND_LENGTHS))]
+    lines = [{"episode_index": n, **request.param} for n in range(len(SOUND_LENGTHS))]
     write_lines(folder / "meta/labvla_episodes.jsonl", lines)
     return folder
 
