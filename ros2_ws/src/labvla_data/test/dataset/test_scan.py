@@ -230,7 +230,11 @@ def test_a_drawn_picture_of_something_plain_is_a_warning(drawn):
 
 
 def test_a_drawn_camera_that_stops_in_the_midst_of_a_motion_is_frozen(drawn):
-    frozen(drawn)
+    def pan_and_stop(frames):
+        seen = [np.roll(frame, 8 * number, axis=1) for number, frame in enumerate(frames)]
+        return seen[:10] + [seen[10]] * (len(seen) - 10)
+
+    change_video(drawn, BAD, SIDE, pan_and_stop)
     report = scan(drawn, ["bad_pictures"], workers=1)
     assert reasons(report) == {("bad_pictures", "frozen_frames")}
 
