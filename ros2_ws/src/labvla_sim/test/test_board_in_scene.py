@@ -36,7 +36,7 @@ def test_a_board_is_seen_where_it_is_said_to_be(name, board):
     shift = CameraShift(name, SHIFT.position, SHIFT.rpy)
     camera, view = seen_by(name, board, SceneDescription(camera_shifts=(shift,)))
     found = detect(Board(), view.pixels)
-    assert len(found.ids) == Board().corners
+    assert len(found.ids) >= 0.8 * Board().corners
     frame, place = place_of(CELL, board)
     info = intrinsics(camera, Header(), camera.width, camera.height)
     known = {

@@ -101,8 +101,8 @@ def histogram(
     parts = _axes(frame, "", "", rows=False)
     for number, count in enumerate(counts):
         if count > 0:
-            x, y = frame.at(low + number * step, float(count))
-            right, bottom = frame.at(low + (number + 1) * step, 0.0)
+            x, y = frame.at(ends[0] + number * step, float(count))
+            right, bottom = frame.at(ends[0] + (number + 1) * step, 0.0)
             parts.append(
                 f'<rect class="bar" x="{x:.1f}" y="{y:.1f}" width="{max(right - x, 0.5):.1f}" '
                 f'height="{bottom - y:.1f}"/>'

@@ -209,11 +209,14 @@ def test_a_camera_that_looks_at_something_plain_is_not_frozen(sound, tmp_path):
     assert (report["bad_episodes"], report["per_episode_warnings"]) == ([], {})
 
 
-@pytest.fixture
-def drawn(sound, tmp_path):
-    """A dataset that says that nobody recorded it."""
+@pytest.fixture(
+    params=[{"source": "simulation"}, {"source": "a-bag", "scene": {}}],
+    ids=("generated", "recorded"),
+)
+def drawn(request, sound, tmp_path):
+    """A dataset that was generated, or recorded in the simulated cell."""
     folder = copied(sound, tmp_path / "demo")
-    lines = [{"episode_index": n, "source": "simulation"} for n in range(len(SOUND_LENGTHS))]
+    lines = [{"episode_index": n, **request.param} for n in range(len(SOUND_LENGTHS))]
     write_lines(folder / "meta/labvla_episodes.jsonl", lines)
     return folder
 
@@ -227,7 +230,11 @@ def test_a_drawn_picture_of_something_plain_is_a_warning(drawn):
 
 
 def test_a_drawn_camera_that_stops_in_the_midst_of_a_motion_is_frozen(drawn):
-    frozen(drawn)
+    def pan_and_stop(frames):
+        seen = [np.roll(frame, 8 * number, axis=1) for number, frame in enumerate(frames)]
+        return seen[:10] + [seen[10]] * (len(seen) - 10)
+
+    change_video(drawn, BAD, SIDE, pan_and_stop)
     report = scan(drawn, ["bad_pictures"], workers=1)
     assert reasons(report) == {("bad_pictures", "frozen_frames")}
 

@@ -17,7 +17,7 @@ from labvla_data.export.command import REPORT
 from labvla_data.json_files import write_json
 from labvla_data.view.command import view
 from labvla_data.view.gather import gather
-from labvla_data.view.svg import Line, line_plot
+from labvla_data.view.svg import Line, histogram, line_plot
 
 FRAMES = sum(SOUND_LENGTHS)
 
@@ -100,6 +100,14 @@ def test_what_the_dataset_is_made_of(sound, tmp_path):
         "ada",
     ):
         assert text in page.text, text
+
+
+def test_the_bars_of_a_histogram_stay_inside_of_it():
+    for low, high in ((2.0, 3.0), (12.9, 12.9)):  # of a single episode there is one length
+        drawn = histogram(np.array([0, 3, 1]), low, high, "lengths", width=220.0)
+        bars = re.findall(r'class="bar" x="([\d.]+)" y="[\d.]+" width="([\d.]+)"', drawn)
+        assert len(bars) == 2
+        assert all(float(x) > 0 and float(x) + float(width) <= 220.0 for x, width in bars)
 
 
 def test_histograms_count_every_frame(sound):

@@ -95,7 +95,9 @@ class BadPictures(Detector):
         Drawn pictures have neither noise nor texture. What was seen in them to stop in the midst
         of a motion, or to go on with a leap, is frozen all the same.
         """
-        drawn = dataset.sidecar.get(episode.index, {}).get("source") == SIMULATION
+        known = dataset.sidecar.get(episode.index, {})
+        # Only a simulated cell tells what stands on its bench.
+        drawn = known.get("source") == SIMULATION or "scene" in known
         frozen = [
             one
             for one in still
