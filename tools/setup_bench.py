@@ -31,6 +31,7 @@ WORKSPACE = ROOT / "ros2_ws"
 LOCK = ROOT / "requirements" / "bench.lock"
 OPENPI_LOCK = ROOT / "requirements" / "openpi-client.lock"
 OPENPI_CLIENT = VENV / "openpi-client"
+VENDOR_MESSAGES = WORKSPACE / "src" / "labvla_policy" / "test" / "fakes" / "vendor_messages.py"
 UV = "uv==0.13.8"
 TORCH = "2.13.0"
 PYTHONS = ((3, 11), (3, 12))
@@ -267,6 +268,11 @@ def write_launchers(log: Path) -> None:
     log.write_text(head)
 
 
+def build_vendor_messages(log: Path) -> None:
+    """Build stand-ins for the message packages of the robots' makers, for mock drivers."""
+    run([VENV / "bin" / "labvla-env", "python", VENDOR_MESSAGES], log)
+
+
 def digest(*parts: str | Path) -> str:
     """Return a digest of texts and of the contents of files."""
     total = hashlib.sha256()
@@ -317,7 +323,13 @@ def steps(torch: str, tests: bool = False) -> list[Step]:
             "the stock client of openpi, for tests",
             digest(venv, OPENPI_LOCK),
             make_openpi_client,
-        )
+        ),
+        Step(
+            "messages",
+            "stand-ins for the messages of the robots' makers, for tests",
+            digest(wheels, VENDOR_MESSAGES),
+            build_vendor_messages,
+        ),
     ]
     return [
         Step("venv", f"Python {version} in .venv", venv, make_venv),

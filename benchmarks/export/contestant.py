@@ -5,8 +5,10 @@ Only so can its processor time be told, that of its workers included.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -21,6 +23,7 @@ from labvla_data.export.command import Form, export
 from labvla_policy.runtime.cell import load_cell
 
 _ROOT = Path(__file__).resolve().parents[2]
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 def run_apart(
@@ -28,17 +31,36 @@ def run_apart(
 ) -> dict[str, Any]:
     """Run a converter; return frames, time of day and processor time."""
     words = [method, str(workers), cell, str(target), *map(str, bags)]
+    _adopt_orphans()
+    before = _of_children()
     with tempfile.TemporaryFile("w+") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.export.contestant", *words], stdout=output, cwd=_ROOT
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != 0:
+        command = [sys.executable, "-m", "benchmarks.export.contestant", *words]
+        if subprocess.run(command, stdout=output, cwd=_ROOT, check=False).returncode != 0:
             raise RuntimeError(f"the converter {method} failed; its output is above")
+        _reap_orphans()
         output.seek(0)
         told = json.load(output)
-    return {**told, "cpu_seconds": usage.ru_utime + usage.ru_stime}
+    return {**told, "cpu_seconds": _of_children() - before}
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of what a converter leaves: the server of its workers outlives it."""
+    if ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise RuntimeError("expected a kernel that knows subreapers (Linux 3.4 or newer)")
+
+
+def _reap_orphans() -> None:
+    """Wait for them: only then are they counted."""
+    try:
+        while True:
+            os.wait()
+    except ChildProcessError:
+        return
+
+
+def _of_children() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def main(words: Sequence[str]) -> None:

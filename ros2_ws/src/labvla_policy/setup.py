@@ -14,10 +14,12 @@ setup(
         "console_scripts": [
             "controller_bridge_node = labvla_policy.nodes.controller_bridge_node:main",
             "gripper_bridge_node = labvla_policy.nodes.gripper_bridge_node:main",
+            "monitor_node = labvla_policy.nodes.monitor_node:main",
             "policy_node = labvla_policy.nodes.policy_node:main",
             "robot_node = labvla_policy.nodes.robot_node:main",
         ],
         "labvla.engines": [
+            "blind = labvla_policy.engines.blind:BlindEngine",
             "faulty = labvla_policy.engines.faulty:FaultyEngine",
             "labvla = labvla_policy.engines.labvla.engine:LabvlaEngine",
             "remote = labvla_policy.engines.remote.engine:RemoteEngine",

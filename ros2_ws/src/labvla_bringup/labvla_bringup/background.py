@@ -13,21 +13,29 @@ from labvla_bringup import registry
 from labvla_bringup.graph import GraphError
 
 START_TIMEOUT = 90.0  # s
+UP = ("labvla_bringup.cli", "up")
 
 
 class BackgroundStack:
-    """`labvla up` with some words, for the time of a `with`."""
+    """`labvla up` with some words, or another program that runs a stack, while a `with` lasts."""
 
-    def __init__(self, words: Sequence[str], output: IO[str]) -> None:
+    def __init__(
+        self,
+        words: Sequence[str],
+        output: IO[str],
+        program: Sequence[str] = UP,
+        patience: float = START_TIMEOUT,
+    ) -> None:
         """Prepare; what the stack says goes to `output`."""
-        self._command = [sys.executable, "-m", "labvla_bringup.cli", "up", *words]
+        self._patience = patience
+        self._command = [sys.executable, "-m", *program, *words]
         self._output = output
         self._process: subprocess.Popen[bytes] | None = None
         self.code = 0  # exit code, when it has come down
 
     def __enter__(self) -> BackgroundStack:
         self._process = subprocess.Popen(self._command, stdout=self._output)
-        deadline = time.monotonic() + START_TIMEOUT
+        deadline = time.monotonic() + self._patience
         while time.monotonic() < deadline and self._process.poll() is None:
             record = registry.current()
             if record is not None and record.state == "up":

@@ -27,9 +27,9 @@ class GraphError(RuntimeError):
 class Graph:
     """A node that looks at the graph and calls services."""
 
-    def __init__(self, namespace: str = "") -> None:
+    def __init__(self, namespace: str = "", domain: int | None = None) -> None:
         self.context = Context()
-        rclpy.init(context=self.context)
+        rclpy.init(context=self.context, domain_id=domain)
         self.node = Node(
             f"labvla_cli_{os.getpid()}",
             namespace=namespace,

@@ -58,7 +58,8 @@ def _setting(motion: RecordedMotion, scene: Scene | None) -> Setting | None:
         return None
     variation = cast("VariationName", scene.variation)  # checked where it is drawn
     episode = sample_episode(motion.cell, scene.task, scene.seed, variation)
-    return Setting(episode, np.array(scene.positions) if scene.positions else None)
+    things = np.array(scene.positions) if scene.positions else None
+    return Setting(episode, things, scene.heating, scene.temperature)
 
 
 def _report(

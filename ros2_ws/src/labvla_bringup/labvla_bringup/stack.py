@@ -16,7 +16,8 @@ from labvla_bringup.controllers import controller_names
 from labvla_bringup.description import File, Parameter, Process, Ready, Restart, Robot, Stack
 from labvla_bringup.engines import EngineChoice, choose
 from labvla_bringup.hardware import ControllerKind, Hardware, HardwareError
-from labvla_bringup.rviz import rviz_config
+from labvla_bringup.viewers import rviz_config
+from labvla_bringup.viewers.topics import MARKERS
 from labvla_policy.engines.base import EngineError
 from labvla_policy.runtime.cell import Cell
 from labvla_policy.runtime.scheduling.scheduler import Mode
@@ -25,6 +26,8 @@ __all__ = [
     "CHUNKS",
     "LOCKSTEP_TIMEOUT",
     "NO_ENGINE",
+    "PLANNERS",
+    "ROBOT",
     "Pacing",
     "Process",
     "Ready",
@@ -42,8 +45,11 @@ Pacing = Literal["realtime", "lockstep"]
 # Where time waits for the engine, only a hang is too long.
 LOCKSTEP_TIMEOUT = 600.0  # s
 CHUNKS = "labvla/action_chunk"  # published as soon as the policy is active
+ROBOT = "labvla/robot"  # whether real robots can move
 SIMULATED_ARMS = ("fr3",)
 UNREACHED = Hardware()
+AUTO = "auto"
+PLANNERS = (AUTO, "joint", "moveit")  # of the policy node's own parameter
 NO_ENGINE = "none"  # no policy runs here: on another computer, or not at all
 
 
@@ -66,6 +72,8 @@ class Views:
 
     rviz: bool = False
     foxglove: bool = False  # foxglove_bridge: a web socket for Foxglove
+    markers: bool = False  # the node that draws plans, boxes and status for both of them
+    simulated: bool = False  # the robot that is looked at is a simulated one, started elsewhere
 
 
 def describe(
@@ -81,6 +89,7 @@ def describe(
     hardware: Hardware = UNREACHED,
     instruction: str = "",
     views: Views = Views(),  # frozen
+    planner: str = AUTO,
 ) -> Stack:
     """Describe the processes of a cell.
 
@@ -97,6 +106,7 @@ def describe(
         hardware: how a real robot is reached.
         instruction: given once, when the policy takes it.
         views: what people look at.
+        planner: of `labvla/move_to`: MoveIt, the straight joint-space one, or whichever there is.
     """
     if namespace and not namespace.startswith("/"):
         raise StackError(f"namespace: expected a name that begins with '/', got {namespace!r}")
@@ -105,8 +115,8 @@ def describe(
     policy: tuple[Process, ...] = ()
     if engine != NO_ENGINE:
         choice = _choice(engine, engine_options or {}, robot)
-        policy = (_policy(cell, choice, scheduling, simulation, robot),)
-    recorder = (_recorder(cell, recordings),) if record else ()
+        policy = (_policy(cell, choice, scheduling, simulation, robot, planner),)
+    recorder = (_recorder(cell, recordings, simulation),) if record else ()
     robot_side = (
         _simulated(cell, simulation) if robot == "sim" else _real(cell, hardware, namespace)
     )
@@ -115,7 +125,7 @@ def describe(
         engine=engine,
         robot=robot,
         namespace=namespace,
-        processes=(*robot_side.processes, *policy, *recorder, *_views(cell, views)),
+        processes=(*robot_side.processes, *policy, *recorder, *_views(cell, views, robot)),
         includes=robot_side.includes,
         spawns=robot_side.spawns,
         transforms=robot_side.transforms,
@@ -153,7 +163,8 @@ def _real(cell: Cell, hardware: Hardware, namespace: str) -> robots.Parts:
         raise StackError(str(error)) from None
     ours = hardware.controller == "labvla"
     translator = () if ours else (_controller_bridge(cell, hardware.controller),)
-    return replace(parts, processes=(*parts.processes, *translator, _gripper_bridge(cell)))
+    watch = _robot_watch(cell, hardware)
+    return replace(parts, processes=(*parts.processes, watch, *translator, _gripper_bridge(cell)))
 
 
 def _sim(cell: Cell, simulation: Simulation) -> Process:
@@ -177,6 +188,22 @@ def _window(cell: Cell) -> Process:
         executable="window_node",
         parameters={"cell": cell.origin.file},
         essential=False,  # it may be closed
+    )
+
+
+def _robot_watch(cell: Cell, hardware: Hardware) -> Process:
+    return Process(
+        name="robot",
+        package="labvla_policy",
+        executable="robot_node",
+        parameters={
+            "cell": cell.origin.file,
+            "controllers": ", ".join(controller_names(cell, hardware.controller)),
+            "fake_hardware": hardware.fake,
+        },
+        ready=Ready(publishers=(ROBOT,), services=("labvla/recover",)),
+        restart=Restart.ON_FAILURE,
+        essential=False,  # without it nothing moves: the policy stops by its silence
     )
 
 
@@ -207,7 +234,12 @@ def _gripper_bridge(cell: Cell) -> Process:
 
 
 def _policy(
-    cell: Cell, engine: EngineChoice, scheduling: Mode, simulation: Simulation, robot: Robot
+    cell: Cell,
+    engine: EngineChoice,
+    scheduling: Mode,
+    simulation: Simulation,
+    robot: Robot,
+    planner: str,
 ) -> Process:
     waited_for: dict[str, Parameter] = {"lockstep": True, "engine_timeout": LOCKSTEP_TIMEOUT}
     return Process(
@@ -220,7 +252,9 @@ def _policy(
             "engine_options": json.dumps(dict(engine.options)),
             **engine.parameters,
             "scheduling": scheduling,
+            **({} if planner == AUTO else {"planner": planner}),
             **(waited_for if simulation.pacing == "lockstep" else {}),
+            "robot": robot == "hardware",
             "use_sim_time": robot == "sim",
         },
         ready=Ready(publishers=(CHUNKS,), services=("labvla/set_instruction",)),
@@ -228,20 +262,38 @@ def _policy(
     )
 
 
-def _recorder(cell: Cell, recordings: str) -> Process:
+def _recorder(cell: Cell, recordings: str, simulation: Simulation) -> Process:
     return Process(
         name="recorder",
         package="labvla_data",
         executable="recorder_node",
-        parameters={"cell": cell.origin.file, "data_directory": recordings},
+        parameters={
+            "cell": cell.origin.file,
+            "data_directory": recordings,
+            **({"lockstep": True} if simulation.pacing == "lockstep" else {}),
+        },
         ready=Ready(publishers=("labvla/recorder",), services=("labvla/start_episode",)),
         restart=Restart.ON_FAILURE,
         essential=False,  # what moves goes on without it
     )
 
 
-def _views(cell: Cell, views: Views) -> tuple[Process, ...]:
+def _views(cell: Cell, views: Views, robot: Robot) -> tuple[Process, ...]:
     """Return the processes that show a cell; anybody may close them."""
+    simulated = views.simulated or robot == "sim"
+    monitor = Process(
+        name="monitor",
+        package="labvla_policy",
+        executable="monitor_node",
+        parameters={
+            "cell": cell.origin.file,
+            "bodies": simulated,  # no robot description is published there
+            "use_sim_time": simulated,
+        },
+        ready=Ready(publishers=(MARKERS,)),
+        restart=Restart.ON_FAILURE,
+        essential=False,
+    )
     rviz = Process(
         name="rviz",
         package="rviz2",
@@ -257,4 +309,5 @@ def _views(cell: Cell, views: Views) -> tuple[Process, ...]:
         parameters={"address": "127.0.0.1"},
         essential=False,
     )
-    return (*((rviz,) if views.rviz else ()), *((foxglove,) if views.foxglove else ()))
+    asked = ((monitor, views.markers), (rviz, views.rviz), (foxglove, views.foxglove))
+    return tuple(process for process, wanted in asked if wanted)

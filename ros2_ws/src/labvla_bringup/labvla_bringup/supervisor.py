@@ -69,6 +69,7 @@ class Supervisor:
         log_dir: Path,
         printer: LogPrinter,
         most_restarts: int = MAX_RESTARTS,
+        patience: float = READY_TIMEOUT,
     ) -> None:
         """Prepare; nothing is started yet.
 
@@ -77,6 +78,7 @@ class Supervisor:
             log_dir: where each process's output goes.
             printer: where all of it goes, too.
             most_restarts: of one process within a minute, before the stack is given up.
+            patience: seconds for each process to become ready.
         """
         other = registry.current()
         if other is not None:
@@ -86,6 +88,7 @@ class Supervisor:
             )
         self._stack = stack
         self._most_restarts = most_restarts
+        self._patience = patience
         self._printer = printer
         self._log_dir = log_dir
         self._members = []
@@ -154,11 +157,11 @@ class Supervisor:
         """Start the processes one after another, each when the one before is ready."""
         for member in self._members:
             self._start(member)
-            deadline = time.monotonic() + READY_TIMEOUT
+            deadline = time.monotonic() + self._patience
             while self._may_go_on() and not self._note_if_ready(member, graph):
                 self._watch(graph)
                 if time.monotonic() > deadline:
-                    self._fail(member, f"was not ready within {READY_TIMEOUT:g} s")
+                    self._fail(member, f"was not ready within {self._patience:g} s")
                 time.sleep(POLL)
             if not self._may_go_on():
                 return

@@ -10,16 +10,25 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import rclpy
+import vendor_messages
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
+from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import String
 from vendor_prefix import make_prefix
+
+from labvla_bringup.launched import POLICY_STATES
+from labvla_msgs.msg import PolicyStatus
+from labvla_policy.nodes import qos
+from labvla_policy.nodes.robot_status import RobotStatus, from_message
 
 MODULES = ("launch", "launch_ros", "ros2launch", "xacro", "controller_manager")
 PACKAGES = ("robot_state_publisher", "tf2_ros", "controller_manager_msgs")
@@ -39,7 +48,7 @@ def what_is_missing() -> str:
             get_package_prefix(package)
         except PackageNotFoundError:
             return f"the ROS package {package} is not installed (bench mode does without)"
-    return ""
+    return vendor_messages.provide()
 
 
 def environment(folder: Path, real: tuple[str, ...] = ()) -> dict[str, str]:
@@ -52,6 +61,7 @@ def environment(folder: Path, real: tuple[str, ...] = ()) -> dict[str, str]:
     prefix = make_prefix(folder / "vendors", without=real)
     return {
         **os.environ,
+        "PYTHONUNBUFFERED": "1",  # what a process has said is in the log when it is waited for
         "AMENT_PREFIX_PATH": f"{prefix}:{os.environ['AMENT_PREFIX_PATH']}",
         "ROS_LOG_DIR": str(folder / "log"),
         "ROS_HOME": str(folder / "home"),
@@ -66,21 +76,34 @@ class Launch:
         self, folder: Path, file: str, *arguments: str, real: tuple[str, ...] = ()
     ) -> None:
         self.log = folder / "launch.log"
+        self._environment = environment(folder, real)
         self._output = self.log.open("w")
         self._context = Context()
         rclpy.init(context=self._context)
         self._process = subprocess.Popen(
             ["ros2", "launch", "labvla_bringup", file, *arguments],
             cwd=folder,
-            env=environment(folder, real),
+            env=self._environment,
             stdout=self._output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        self._node = Node("onlooker", context=self._context, enable_rosout=False)
+        self.node = Node("onlooker", context=self._context, enable_rosout=False)
         self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self._node)
+        self._executor.add_node(self.node)
         self._books: dict[str, object] = {}
+        self._policies: list[PolicyStatus] = []
+        self._robots: list[RobotStatus] = []
+        for kind, topic, take, how in (
+            (PolicyStatus, "labvla/status", self._policies.append, qos.RELIABLE),
+            (
+                DiagnosticStatus,
+                "labvla/robot",
+                lambda message: self._robots.append(from_message(message)),
+                LATCHED,
+            ),
+        ):
+            self.node.create_subscription(kind, topic, take, how)
 
     def __enter__(self) -> Launch:
         return self
@@ -90,13 +113,13 @@ class Launch:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
         self._executor.shutdown()
-        self._node.destroy_node()
+        self.node.destroy_node()
         self._context.try_shutdown()
         self._output.close()
 
     def read_books(self, namespace: str = "") -> None:
         """Listen to what the controller manager was asked."""
-        self._node.create_subscription(
+        self.node.create_subscription(
             String,
             f"{namespace}/controller_manager/books",
             lambda message: self._books.update(json.loads(message.data)),
@@ -110,6 +133,26 @@ class Launch:
             assert self._process.poll() is None, f"ended before {what}:\n{self.log.read_text()}"
             assert time.monotonic() < deadline, f"no {what}:\n{self.log.read_text()}"
             self._executor.spin_once(timeout_sec=0.1)
+
+    def command(self, *words: str) -> str:
+        """Run a command in another terminal, while the nodes of this one go on; return its words.
+
+        Whoever asks first may not know all of the graph yet: it is asked again.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            done = subprocess.Popen(
+                words,
+                env=self._environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            self.wait_for(f"end of {words}", lambda done=done: done.poll() is not None)
+            said = done.stdout.read() if done.stdout else ""
+            if done.returncode == 0:
+                return said
+            assert time.monotonic() < deadline, f"{words}: {said}\n{self.log.read_text()}"
 
     def books(self, *active: str, namespace: str = "") -> dict[str, object]:
         """Return what the manager was asked, once these controllers are active."""
@@ -141,8 +184,39 @@ class Launch:
 
     def nodes(self) -> set[str]:
         """Return the nodes of the graph."""
-        found = self._node.get_node_names_and_namespaces()
+        found = self.node.get_node_names_and_namespaces()
         return {f"{namespace.rstrip('/')}/{name}" for name, namespace in found}
+
+    def wait_for_policy(self, state: str) -> None:
+        """Wait until the policy says that it is in a state."""
+        self.wait_for(
+            f"policy {state}",
+            lambda: self._policies and POLICY_STATES[self._policies[-1].state] == state,
+        )
+
+    def wait_for_robots(self, condition: Callable[[RobotStatus], bool]) -> None:
+        """Wait for what the robot node says."""
+        self.wait_for("word of the robots", lambda: self._robots and condition(self._robots[-1]))
+
+    def switch(self, off: str) -> None:
+        """Deactivate a controller behind everybody's back."""
+        from controller_manager_msgs.srv import SwitchController  # not in bench mode
+
+        client = self.node.create_client(SwitchController, "controller_manager/switch_controller")
+        self.wait_for("controller manager", client.service_is_ready)
+        request = SwitchController.Request(deactivate_controllers=[off], strictness=2)
+        answer = client.call_async(request)
+        self.wait_for(f"{off} off", answer.done)
+        assert answer.result().ok
+
+    def play_urs(self, *prefixes: str) -> list[object]:
+        """Offer what the drivers' programs for URs would offer."""
+        import mock_drivers
+
+        behaviour = mock_drivers.Behaviour()
+        manager = SimpleNamespace(behaviour=behaviour, controllers={}, add=lambda _: None)
+        mock_drivers.Stack(self.node, behaviour, policy=False)
+        return [mock_drivers.MockUr(self.node, manager, prefix) for prefix in prefixes]
 
     def interrupt(self) -> None:
         """Press Ctrl-C: the terminal tells everybody in the session."""

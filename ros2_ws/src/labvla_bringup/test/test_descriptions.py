@@ -3,23 +3,33 @@
 The makers' macros are the stand-ins of vendors/: names, arguments and published limits, no meshes.
 """
 
+from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from vendor_prefix import make_prefix
 
 from labvla_bringup.description import Expanded
+from labvla_bringup.frames import bench_below, cameras
 from labvla_bringup.hardware import Hardware
+from labvla_bringup.robots.parts import pose_arguments
 from labvla_bringup.stack import describe
-from labvla_policy.runtime.cell import load_cell
+from labvla_policy.runtime.cell import Pose, load_cell
+from labvla_policy.runtime.kinematics import CHAINS
+from labvla_policy.runtime.moveit import files
+from labvla_policy.runtime.moveit.groups import arm_group, hand_of
 
 xacro = pytest.importorskip("xacro", reason="xacro is not installed")
 
+ROOT = Path(__file__).resolve().parents[4]
 CELLS = {
     "ur5e": {"arm": "10.0.0.2"},
     "dual_arm": {"left": "10.0.0.2", "right": "10.0.0.3"},
     "dual_franka": {"left": "10.0.0.2", "right": "10.0.0.3"},
 }
+ALONE = "franka"  # its driver publishes a description of its own: ours is for other tools
+DESCRIBED = (*CELLS, ALONE)
 
 
 @pytest.fixture
@@ -29,6 +39,10 @@ def expand(tmp_path, monkeypatch):
     monkeypatch.setenv("AMENT_PREFIX_PATH", str(prefix), prepend=":")
 
     def robot(cell, fake=False):
+        if cell.name == ALONE:
+            path, arguments = ROOT / "urdf/franka.urdf.xacro", pose_arguments(cell.arms[0])
+            document = xacro.process_file(str(path), mappings={"bench": cell.frame, **arguments})
+            return ElementTree.fromstring(document.toxml())
         told = Hardware(addresses=CELLS[cell.name], fake=fake)
         stack = describe(cell, robot="hardware", engine="none", hardware=told)
         path, arguments = description(stack)
@@ -59,7 +73,7 @@ def limits(robot):
     }
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", DESCRIBED)
 def test_it_has_the_cells_joints_and_no_wider_limits_are_driven(expand, name):
     cell = load_cell(name)
     described = limits(expand(cell))
@@ -71,17 +85,50 @@ def test_it_has_the_cells_joints_and_no_wider_limits_are_driven(expand, name):
             assert driven.velocity[i] <= there["velocity"] + 1e-3
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", DESCRIBED)
 def test_every_frame_that_the_cell_speaks_of_is_there(expand, name):
     cell = load_cell(name)
     links = {link.get("name") for link in expand(cell).findall("link")}
     for arm in cell.arms:
         assert {arm.base_frame, arm.flange_frame} <= links
-    hung_on_it = {cell.frame, *(camera.frame_id for camera in cell.cameras)}
-    assert {camera.mount.frame for camera in cell.cameras} <= links | hung_on_it
+    hung = {told.child: told.parent for told in (bench_below(cell), *cameras(cell))}
+    assert {camera.frame_id for camera in cell.cameras} <= set(hung)
+    assert {parent for child, parent in hung.items() if child != cell.frame} <= links | {cell.frame}
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", DESCRIBED)
+def test_its_joints_lead_the_flange_where_the_cells_own_chain_does(expand, name):
+    cell = load_cell(name)
+    robot = expand(cell)
+    random = np.random.default_rng(0)
+    for arm in cell.arms:
+        q = random.uniform(arm.operating_limits.position_lower, arm.operating_limits.position_upper)
+        there = pose_in(
+            robot, arm.base_frame, arm.flange_frame, dict(zip(arm.joints, q, strict=True))
+        )
+        np.testing.assert_allclose(there, CHAINS[arm.kind].forward(q), atol=1e-6)
+
+
+def pose_in(robot, base, tip, positions):
+    """Return where a link is, by what the description says of every joint on the way."""
+    above = {joint.find("child").get("link"): joint for joint in robot.findall("joint")}
+    pose = np.eye(4)
+    while tip != base:
+        joint = above[tip]
+        origin = joint.find("origin")
+        xyz, rpy = (
+            tuple(
+                float(w) for w in ("0 0 0" if origin is None else origin.get(key, "0 0 0")).split()
+            )
+            for key in ("xyz", "rpy")
+        )
+        turned = Pose(position=(0, 0, 0), rpy=(0, 0, positions.get(joint.get("name"), 0.0)))
+        pose = Pose(position=xyz, rpy=rpy).matrix() @ turned.matrix() @ pose
+        tip = joint.find("parent").get("link")
+    return pose
+
+
+@pytest.mark.parametrize("name", DESCRIBED)
 def test_it_is_one_tree(expand, name):
     robot = expand(load_cell(name))
     links = [link.get("name") for link in robot.findall("link")]
@@ -91,7 +138,7 @@ def test_it_is_one_tree(expand, name):
     assert len(set(links) - set(children)) == 1  # the root
 
 
-@pytest.mark.parametrize("name", ["dual_arm", "dual_franka"])
+@pytest.mark.parametrize("name", ["dual_arm", "dual_franka", "franka"])
 def test_the_arms_stand_where_the_cell_says(expand, name):
     cell = load_cell(name)
     robot = expand(cell)
@@ -137,3 +184,54 @@ def test_one_ur_has_its_gripper_in_the_manager(expand):
     cell = load_cell("ur5e")
     driven = {joint.get("name") for joint in expand(cell).findall("ros2_control/joint")}
     assert cell.arms[0].gripper.joint in driven
+
+
+# --- MoveIt's words about the same links and joints
+
+
+@pytest.mark.parametrize("name", DESCRIBED)
+def test_moveits_configuration_names_only_links_and_joints_that_there_are(expand, name):
+    cell = load_cell(name)
+    robot, srdf = expand(cell), ElementTree.fromstring(files(cell)[f"{name}.srdf"])
+    links = {link.get("name") for link in robot.findall("link")}
+    joints = {joint.get("name") for joint in robot.findall("joint")}
+    of_links = ("base_link", "tip_link", "parent_link", "link1", "link2", "link")
+    named = {element.get(key) for element in srdf.iter() for key in of_links} - {None}
+    named |= {element.get("name") for element in srdf.iter("link")}
+    assert named <= links
+    assert {element.get("name") for element in srdf.iter("joint")} <= joints
+    assert {element.get("name") for element in srdf.iter("passive_joint")} <= joints
+
+
+@pytest.mark.parametrize("name", DESCRIBED)
+def test_the_chain_of_each_group_has_exactly_the_arms_joints(expand, name):
+    cell = load_cell(name)
+    robot, srdf = expand(cell), ElementTree.fromstring(files(cell)[f"{name}.srdf"])
+    above = {joint.find("child").get("link"): joint for joint in robot.findall("joint")}
+    for arm in cell.arms:
+        chain = srdf.find(f"group[@name='{arm_group(cell, arm)}']/chain")
+        link, moving = chain.get("tip_link"), []
+        while link != chain.get("base_link"):
+            joint = above[link]
+            moving += [joint.get("name")] * (joint.get("type") != "fixed")
+            link = joint.find("parent").get("link")
+        assert tuple(reversed(moving)) == arm.joints
+
+
+@pytest.mark.parametrize("name", DESCRIBED)
+def test_every_moving_link_of_a_hand_belongs_to_it(expand, name):
+    cell = load_cell(name)
+    robot = expand(cell)
+    below = {}
+    for joint in robot.findall("joint"):
+        child = joint.find("child").get("link")
+        below.setdefault(joint.find("parent").get("link"), []).append(child)
+    for arm in cell.arms:
+        hand = hand_of(arm)
+        found, todo = set(), [hand.base]
+        while todo:
+            link = todo.pop()
+            found.add(link)
+            todo += below.get(link, [])
+        found = {link for link in found if not link.endswith("_tcp")}  # a frame, no body
+        assert found == {hand.base, *hand.fingers}

@@ -1,19 +1,26 @@
 """Preflight of a real cell: what is right passes, and breaking one thing is found by its name."""
 
+import signal
 import socketserver
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import String
 
-from labvla_bringup.doctor import Context, computer, examine, robots, running
+from labvla_bringup import registry
+from labvla_bringup.doctor import Context, computer, dds, examine, robots, running
+from labvla_bringup.doctor import other_side as doctor_other_side
 from labvla_bringup.doctor.checks import HARDWARE_CHECKS
 from labvla_bringup.graph import Graph
 from labvla_policy.nodes import qos
+from labvla_policy.nodes.robot_status import RobotStatus, to_message
 from labvla_policy.nodes.stamps import to_stamp
 from labvla_policy.runtime.cell import load_cell
 
@@ -344,14 +351,110 @@ def test_the_default_calibration_is_told(monkeypatch, tmp_path):
     drivers = Drivers("ur5e")
     try:
         drivers.describe(URDF.format("calib_of_this_arm"))
-        assert check("calibration", Context("ur5e")).result == "pass"
+        assert check("robot_calibration", Context("ur5e")).result == "pass"
         drivers.describe(URDF.format("calib_default"))
-        assert_found(check("calibration", Context("ur5e")), "default calibration")
+        assert_found(check("robot_calibration", Context("ur5e")), "default calibration")
         drivers.describe("<robot name='mock'/>")
-        assert check("calibration", Context("ur5e")).result == "skip"
+        assert check("robot_calibration", Context("ur5e")).result == "skip"
     finally:
         drivers.close()
-    assert check("calibration", Context("franka")).result == "skip"
+    assert check("robot_calibration", Context("franka")).result == "skip"
+
+
+# --- the other computer, or container
+
+
+class OtherSide:
+    """A robot node on another computer, as far as it tells how it is."""
+
+    def __init__(self, namespace="", domain=None, **told):
+        cell = load_cell("franka")
+        status = RobotStatus(**{"cell": cell.name, "cell_hash": cell.hash, **told})
+        self._graph = Graph(namespace, domain)
+        publisher = self._graph.node.create_publisher(DiagnosticStatus, "labvla/robot", qos.LATCHED)
+        publisher.publish(to_message(status, "/robot"))
+
+    def close(self):
+        self._graph.__exit__(None, None, None)
+
+
+@pytest.fixture
+def other_side(monkeypatch):
+    monkeypatch.setattr(doctor_other_side, "DISCOVERY", 20.0)  # this machine may be busy
+    made = []
+
+    def make(*where, **told):
+        made.append(OtherSide(*where, **told))
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def test_the_other_computer_with_the_same_settings_passes(other_side):
+    other_side()
+    for name in ("same_domain", "same_namespace", "same_cell"):
+        assert check(name).result == "pass", check(name)
+
+
+def test_another_cell_file_on_the_other_computer_is_told_by_its_hash(other_side):
+    other_side(cell_hash="0123456789abcdef")
+    assert_found(check("same_cell"), "the robot node runs the cell franka 0123456789ab")
+    assert "copy" in check("same_cell").hint
+
+
+def test_another_cell_on_the_other_computer_is_told_by_its_name(other_side):
+    other_side(cell="ur5e", cell_hash="0123")
+    assert_found(check("same_cell"), "ur5e 0123", "the file here is franka")
+
+
+def test_another_namespace_on_the_other_computer_is_named(monkeypatch, other_side):
+    other_side("/lab1")
+    found = check("same_namespace")
+    assert_found(found, "is in the namespace /lab1, looked for in /")
+    assert "export LABVLA_NAMESPACE=/lab1" in found.hint
+    monkeypatch.setenv("LABVLA_NAMESPACE", "/lab1")
+    assert check("same_namespace").result == "pass"
+    assert check("same_cell").result == "pass"
+
+
+def test_another_ros_domain_on_the_other_computer_is_named(monkeypatch, other_side):
+    neighbour = registry.domain() + 1  # the default one may be somebody's
+    monkeypatch.setattr(doctor_other_side, "DEFAULT_DOMAIN", neighbour)
+    other_side("", neighbour)
+    monkeypatch.setattr(doctor_other_side, "DISCOVERY", 5.0)  # nobody is in this one
+    found = check("same_domain")
+    assert_found(found, f"franka runs in ROS domain {neighbour}")
+    assert f"export ROS_DOMAIN_ID={registry.domain()}" in found.hint
+    assert check("same_domain", Context("ur5e")).result == "skip", "another cell is somebody else's"
+
+
+def test_where_nobody_is_heard_nothing_is_claimed_about_the_other_side():
+    for name in ("same_domain", "same_namespace", "same_cell", "image_across"):
+        found = check(name)
+        assert found.result == "skip"
+        assert found.hint
+
+
+@pytest.fixture
+def answering():
+    """`labvla doctor --answer`, as in another container."""
+    words = [sys.executable, "-m", "labvla_bringup.cli", "doctor", "--answer"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert "answers test images" in process.stdout.readline()
+        yield process
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+
+
+@pytest.mark.usefixtures("answering")
+def test_an_image_goes_to_whoever_answers_and_comes_back(monkeypatch):
+    monkeypatch.setattr(doctor_other_side, "DISCOVERY", 20.0)  # this machine may be busy
+    assert "1 MB there and back" in check("image_across").detail
+    monkeypatch.setattr(dds, "TIMEOUT", 0.0)
+    found = check("image_across")
+    assert_found(found, "image 1 of 5 did not come back")
+    assert "--ipc=host" in found.hint
 
 
 # --- the command
@@ -365,6 +468,7 @@ def test_the_report_has_all_checks_and_wants_a_cell(labvla):
     for each in found["checks"]:
         assert each["detail"]
         assert each["hint"] or each["result"] != "fail"
+    assert len({each["name"] for each in found["checks"]}) == len(found["checks"])
     refused = labvla("doctor", "--hardware")
     assert refused.returncode == 2
     assert "expected a CELL" in refused.stderr

@@ -69,9 +69,28 @@ def test_policy_and_recorder_are_those_of_bench_mode_but_for_the_clock(cell):
     assert processes["gripper_bridge"].parameters == {"cell": load_cell(cell).origin.file}
 
 
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_policy_of_a_real_cell_moves_only_while_somebody_watches_its_robots(cell):
+    processes = named(real(cell, engine="replay"))
+    assert processes["policy"].parameters["robot"] is True
+    assert processes["robot"].executable == "robot_node"
+    assert processes["robot"].parameters == {
+        "cell": load_cell(cell).origin.file,
+        "controllers": "labvla_controller",
+        "fake_hardware": False,
+    }
+    assert named(real(cell, fake=True))["robot"].parameters["fake_hardware"] is True
+
+
+def test_other_controllers_are_watched_by_their_names():
+    watched = named(real("franka", controller="jtc"))["robot"].parameters["controllers"]
+    assert watched == ", ".join(controllers.controller_names(load_cell("franka"), "jtc"))
+
+
 def test_in_simulation_nobody_but_the_simulator_moves_the_fingers():
     stack = describe(load_cell("franka"), robot="sim")
     assert set(named(stack)) == {"sim", "policy", "recorder"}
+    assert named(stack)["policy"].parameters["robot"] is False
     assert [stack.includes, stack.spawns, stack.transforms] == [(), (), ()]
 
 

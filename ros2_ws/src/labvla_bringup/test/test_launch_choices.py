@@ -23,6 +23,7 @@ POLICY = {
     "engine_options": "",
     "scheduling": "async",
     "instruction": "",
+    "planner": "auto",
     "namespace": "",
 }
 
@@ -43,7 +44,7 @@ def names(stack):
 def test_by_default_the_robot_comes_up_without_a_policy():
     stack = asked(robot_ip="10.0.0.2")
     assert stack.robot == "hardware"
-    assert names(stack) == {"gripper_bridge", "recorder"}
+    assert names(stack) == {"robot", "gripper_bridge", "recorder"}
 
 
 def test_every_choice_has_an_explanation_and_a_default_that_it_allows():
@@ -92,6 +93,13 @@ def test_a_relative_checkpoint_is_found_from_the_engines_process_too(tmp_path, m
     assert str(tmp_path / "weights") in policy.parameters["engine_options"]
 
 
+def test_the_planner_that_was_chosen_is_told_to_the_policy_which_moves_to_postures():
+    (policy,) = policy_stack({**POLICY, "planner": "moveit"}, None).processes
+    assert policy.parameters["planner"] == "moveit"
+    (policy,) = policy_stack(POLICY, None).processes
+    assert "planner" not in policy.parameters  # its own default
+
+
 def test_an_instruction_is_kept_for_whoever_says_it_once():
     assert policy_stack({**POLICY, "instruction": "press the button"}, None).instruction
 
@@ -99,8 +107,11 @@ def test_an_instruction_is_kept_for_whoever_says_it_once():
 def test_recorder_and_views_stand_alone():
     place = {"cell": "ur5e", "namespace": "/lab1"}
     assert names(recorder_stack({**place, "recordings": ""}, None)) == {"recorder"}
-    views = views_stack({**place, "rviz": "true", "foxglove": "true"}, None)
-    assert names(views) == {"rviz", "foxglove_bridge"}
+    given = {**place, "rviz": "true", "foxglove": "true", "markers": "true", "sim": "false"}
+    views = views_stack(given, None)
+    assert names(views) == {"rviz", "foxglove_bridge", "monitor"}
+    drawn_elsewhere = views_stack({**given, "markers": "false"}, None)
+    assert names(drawn_elsewhere) == {"rviz", "foxglove_bridge"}
     assert not any(process.essential for process in views.processes)
 
 

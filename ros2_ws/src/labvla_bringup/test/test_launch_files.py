@@ -3,6 +3,7 @@
 The robots' drivers are the stand-ins of vendors/, and the controller manager keeps books only.
 """
 
+from functools import partial
 from pathlib import Path
 
 import launch_rig
@@ -18,6 +19,7 @@ if reason := launch_rig.what_is_missing():
 FILES = ("franka", "ur5e", "dual_arm", "policy", "record", "monitor")
 FAKE = "use_fake_hardware:=true"
 DRIVER = {"/controller_manager", "/robot_state_publisher"}
+OURS = {"/robot", "/gripper_bridge"}
 CAMERAS = {f"/{name}_color_optical_frame_publisher" for name in ("front", "side", "wrist")}
 
 
@@ -57,14 +59,19 @@ def test_a_fake_franka_comes_up_and_ctrl_c_leaves_nothing(launch):
     told = yaml.safe_load(Path(file).read_text())["/**/labvla_controller"]["ros__parameters"]
     assert told["joints"] == list(load_cell("franka").joints)
     hand = {"/franka_gripper", "/joint_state_publisher"}
-    stack.wait_for_nodes(*DRIVER, *CAMERAS, *hand, "/bench_publisher", "/recorder")
+    stack.wait_for_nodes(*DRIVER, *CAMERAS, *hand, *OURS, "/bench_publisher", "/recorder")
     assert len(stack.running()) > 8
 
     stack.interrupt()
     stack.end()
     assert stack.running() == {}
-    log = stack.log.read_text().splitlines()
-    assert not [line for line in log if line.startswith("[recorder") and "Traceback" in line]
+    log = stack.log.read_text()
+    assert not [
+        line
+        for line in log.splitlines()
+        if line.startswith(("[recorder", "[robot-", "[gripper_bridge")) and "Traceback" in line
+    ]
+    assert "SIGTERM" not in log, "everything ended by the Ctrl-C itself"
 
 
 def test_in_a_namespace_everything_of_a_franka_is_in_it(launch):
@@ -104,7 +111,7 @@ def test_two_frankas_share_one_manager_and_have_a_hand_each(launch):
     stack.wait_for_nodes("/left/franka_gripper", "/right/franka_gripper")
 
 
-def test_two_real_urs_have_their_drivers_helpers_in_the_arms_namespaces(launch):
+def test_two_real_urs_have_their_drivers_helpers_in_the_arms_namespaces_and_recover(launch):
     stack = launch("dual_arm", "left_ip:=10.0.0.2", "right_ip:=10.0.0.3", "record:=false")
     stack.wait_for_nodes(
         *(
@@ -113,17 +120,79 @@ def test_two_real_urs_have_their_drivers_helpers_in_the_arms_namespaces(launch):
             for name in ("dashboard_client", "controller_stopper", "ur_robot_state_helper")
         )
     )
+    # The makers' programs do nothing here; what they would offer is offered by the test.
+    robots = stack.play_urs("left_", "right_")
+    stack.wait_for_robots(lambda told: told.ready)
+    robots[0].tell(safety=3)
+    stack.wait_for_robots(lambda told: told.reason == "protective_stop")
+    shown = stack.command("labvla", "recover", "--confirmed")
+    assert "left: unlock the protective stop" in shown
+    stack.wait_for_robots(lambda told: told.ready)
+    asked = robots[0].behaviour.asked
+    assert [call for call in asked if call != "controller stop"] == [
+        "left_stop",
+        "left_unlock",
+        "left_play",
+        "reset_stop",
+    ]
+
+
+def test_a_real_franka_whose_driver_is_silent_is_not_moved(launch):
+    stack = launch("franka", "robot_ip:=10.0.0.2", "policy:=replay", "record:=false")
+    stack.wait_for_robots(lambda told: told.states.get("cell") == "labvla_controller active")
+    stack.wait_for_policy("ready")
 
 
 def test_the_policy_alone_runs_on_the_other_computer(launch):
     stack = launch("policy", "cell:=franka", "policy:=replay")
     stack.wait_for_nodes("/policy")
     assert not stack.nodes() & {*DRIVER, "/recorder"}
+    stack.wait_for_policy("ready")  # and not active: nobody watches the robot
 
 
 def test_the_recorder_and_the_views_run_alone(launch):
     launch("record", "cell:=ur5e").wait_for_nodes("/recorder")
     launch("monitor", "cell:=ur5e").wait_for_nodes("/rviz")
+
+
+def test_the_ros2_command_talks_to_policy_and_robots(launch):
+    stack = launch("franka", FAKE, "policy:=replay", "record:=false")
+    stack.wait_for_policy("active")
+    ros2 = partial(stack.command, "ros2")
+    assert "ready" in ros2("topic", "echo", "--once", "/labvla/robot")
+    assert "active" in ros2("lifecycle", "get", "/policy")
+    assert "String value is: replay" in ros2("param", "get", "/policy", "engine")
+    assert "Boolean value is: True" in ros2("param", "get", "/policy", "robot")
+    assert "fake_hardware" in ros2("param", "list", "/robot")
+    said = ros2(
+        *("service", "call", "/labvla/set_instruction", "labvla_msgs/srv/SetInstruction"),
+        "{instruction: ''}",
+    )
+    assert "accepted=True" in said
+    assert "cell: franka" in ros2("topic", "echo", "--once", "/labvla/status")
+    ros2("lifecycle", "set", "/policy", "deactivate")
+    stack.wait_for_policy("ready")
+
+
+def test_a_controller_that_is_lost_stops_the_policy_until_somebody_recovers_it(launch):
+    stack = launch("franka", FAKE, "policy:=replay", "record:=false")
+    stack.wait_for_policy("active")
+    stack.switch(off="labvla_controller")
+    stack.wait_for_policy("stopped")
+    assert "robot_idle (cell): labvla_controller inactive" in stack.command("labvla", "status")
+    stack.command("labvla", "recover")
+    stack.wait_for_policy("active")
+    assert "ready" in stack.command("labvla", "status")
+
+
+def test_a_robot_node_that_is_killed_stops_the_policy_and_comes_again(launch):
+    stack = launch("franka", FAKE, "policy:=replay", "record:=false")
+    stack.wait_for_policy("active")
+    stack.kill("robot_node")
+    stack.wait_for_policy("stopped")
+    stack.wait_for_word("robot ended with code -9; starting it again")
+    stack.command("labvla", "recover")
+    stack.wait_for_policy("active")
 
 
 def test_a_process_that_is_killed_comes_again(launch):

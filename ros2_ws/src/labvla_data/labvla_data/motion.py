@@ -93,7 +93,7 @@ def of_bag(folder: Path, cell: Cell | None = None) -> RecordedMotion:
         cell=source.cell,
         commanded=commanded,
         measured=measured,
-        scene=notes.scenes.at(begin + NANOSECONDS // 20, None),  # told thirty times a second
+        scene=notes.scene_at(begin),
         outcome=source.sidecar.outcome if source.sidecar else "unknown",
     )
 
@@ -101,7 +101,8 @@ def of_bag(folder: Path, cell: Cell | None = None) -> RecordedMotion:
 def _commanded_times(commands: Commands, track: Track, notes: Notes) -> tuple[int, Array]:
     """Return when commands and measurements both begin (ns), and the times of the commands (s)."""
     known = track.stamps if notes.reference is None else notes.reference.stamps
-    begin = int(max(known[0], track.stamps[0]))
+    # What was recorded before the bench was put up anew led to nothing that is on it.
+    begin = int(max(known[0], track.stamps[0], notes.put_up))
     while commands.at(begin) is None and begin < commands.end:  # until the first plan was there
         begin += round(_DT * NANOSECONDS)
     end = min(commands.end, int(track.stamps[-1]))

@@ -15,6 +15,16 @@ class Scene:
     seed: int
     variation: str
     positions: tuple[float, ...] = ()  # of all joints and things, in MuJoCo's order; none: unknown
+    heating: bool = False  # the hot plate runs
+    temperature: float | None = None  # degrees Celsius of the plate; None: unknown
+
+    def is_of(self, other: Scene) -> bool:
+        """Whether both are moments of what was put up once."""
+        mine, theirs = (
+            (self.task, self.seed, self.variation),
+            (other.task, other.seed, other.variation),
+        )
+        return mine == theirs
 
     def as_json(self) -> dict[str, Any]:
         """Return it as it stands in a dataset."""
@@ -28,4 +38,6 @@ def of_json(value: Mapping[str, Any]) -> Scene:
         seed=int(value["seed"]),
         variation=str(value["variation"]),
         positions=tuple(float(number) for number in value.get("positions", ())),
+        heating=bool(value.get("heating", False)),
+        temperature=None if value.get("temperature") is None else float(value["temperature"]),
     )

@@ -25,6 +25,7 @@ from labvla_msgs.msg import (
     PolicyStatus,
     ProtocolStatus,
     ProtocolStep,
+    SimScene,
 )
 from labvla_policy.runtime.cell import load_cell
 from labvla_policy.runtime.observation.assembler import Assembler
@@ -154,6 +155,12 @@ class Recording:
         stamp = BEGIN + round(seconds * SECOND)
         message = PolicyStatus(stamp=to_time(stamp), motion_owner=owner, instruction=instruction)
         self.add(stamp, "labvla/status", message)
+
+    def scene(self, seconds, seed, **told):
+        """Say what stands on the simulated bench."""
+        stamp = BEGIN + round(seconds * SECOND)
+        message = SimScene(stamp=to_time(stamp), task="pick", seed=seed, variation="id", **told)
+        self.add(stamp, "sim/scene", message)
 
     def step(self, seconds, text):
         stamp = BEGIN + round(seconds * SECOND)

@@ -6,6 +6,7 @@ from pathlib import Path
 from bag_support import BEGIN, IMAGES, SECOND, STATES, connection, picture, state
 
 from labvla_data.recording.audit import Audit
+from labvla_data.recording.clocks import MachineClock
 from labvla_data.recording.intake import Item
 from labvla_data.recording.recorder import Recorder, RecorderSettings
 from labvla_data.recording.sidecar import Circumstances, Wish
@@ -23,8 +24,13 @@ TIMEOUT = 60.0  # s; machines are shared
 class Rig:
     """Sends messages on a clock of its own."""
 
-    def __init__(self, folder, *, memory=50_000_000, preroll=0.0, side=16, **more):
+    def __init__(
+        self, folder, *, memory=50_000_000, preroll=0.0, side=16, clock=None, slower=1, **more
+    ):
+        """Record into a folder; the machine may be so many times slower than the cell's time."""
         self.time = BEGIN
+        self.clock = clock or MachineClock(lambda: self.time)
+        self._slower = slower
         self.side = side
         self.incidents = []
         self.silent = []
@@ -43,7 +49,7 @@ class Rig:
             silent=lambda: self.silent,
             drain=lambda: None,
             tell=self.incidents.append,
-            clock=lambda: self.time,
+            clock=self.clock,
             **more,
         )
 
@@ -65,8 +71,10 @@ class Rig:
             picture(self.time, number, self.side) if make is picture else state(self.time, number)
         )
         stamp = self.time if rate else None
-        before = self._audits[stream].arrived(self.time, stamp, "sender", number)
-        item = Item(stream, data, self.time, self.time - 1000, number, stamp, before)
+        received = BEGIN + (self.time - BEGIN) * self._slower
+        before = self._audits[stream].arrived(received, stamp, "sender", number)
+        arrival = self.clock.date(received, stamp)
+        item = Item(stream, data, arrival, self.time - 1000, number, stamp, before)
         self.sent[STREAMS[stream].topic].append((self.time, data))
         self.recorder.push([item])
 

@@ -43,6 +43,7 @@ from labvla_data.dataset import (
 from labvla_data.export import reasons
 from labvla_data.export.command import Form, export
 from labvla_data.export.episode import Wishes
+from labvla_data.export.notes import Timeline
 from labvla_data.recording.sidecar import Wish
 from labvla_policy.runtime.cell import load_cell
 from labvla_policy.runtime.streams.cdr import read_stamp
@@ -242,6 +243,26 @@ def test_what_is_known_of_the_episode_is_kept(bag, tmp_path):
     assert known["episode_id"] == known["source"] == "one"
     assert len(known["cell_hash"]) == 64
     assert known["begin"] == BEGIN + CLOCK
+
+
+def test_what_was_recorded_before_the_bench_was_put_up_anew_is_no_part_of_the_episode(
+    cell, tmp_path
+):
+    recording = Recording(cell, 4.0)
+    for tenth in range(40):
+        recording.scene(tenth / 10, seed=1 if tenth < 6 else 2)
+    episode, report = only(recording.write(tmp_path / "bag"), tmp_path)
+    begin = seconds(episode.column("stamps")[:, 1:].min())
+    assert 0.6 <= begin < 0.8
+    assert open_dataset(tmp_path / "demo").sidecar[0]["scene"]["seed"] == 2
+    assert report["exported"][0]["rows"] == len(episode)
+
+
+def test_of_what_is_said_while_time_stands_the_last_word_counts():
+    said = Timeline()
+    for stamp, owner in ((1, "policy"), (2, "policy"), (2, "teleop"), (1, "nobody")):
+        said.add(stamp, owner)
+    assert [said.at(t, "") for t in (0, 1, 2, 3)] == ["", "policy", "teleop", "teleop"]
 
 
 def test_interventions_are_flagged_frame_by_frame(cell, tmp_path):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import rclpy
-from bag_support import picture, read_with_mcap, read_with_rosbags, state
+from bag_support import SECOND, picture, read_with_mcap, read_with_rosbags, state
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -18,9 +18,10 @@ from sensor_msgs.msg import Image, JointState
 from labvla_data.nodes import taps
 from labvla_data.nodes.recorder_node import RecorderNode
 from labvla_data.recording import sidecar
-from labvla_msgs.msg import ActionChunk, PolicyStatus, RecorderStatus
+from labvla_msgs.msg import ActionChunk, PolicyStatus, RecorderStatus, SimStep, SimStepDone
 from labvla_msgs.srv import DiscardEpisode, FinishEpisode, StartEpisode
 from labvla_policy.nodes import qos, run
+from labvla_policy.nodes.stamps import to_ns, to_stamp
 
 TIMEOUT = 60.0
 CAMERAS = [f"camera/{name}/color/image_raw" for name in ("front", "side", "wrist")]
@@ -283,3 +284,102 @@ def test_a_status_that_cannot_be_read_is_recorded_and_harms_nobody(sender, recor
     messages, _ = recorded(finish(sender))
     assert b"\x00\x01\x00\x00\xff\xff\xff\xff" in messages["/labvla/status"]
     assert recorder.node._taps.failure is None
+
+
+class Waiting:
+    """A simulation that goes on only when the recorder says so, on a clock of its own."""
+
+    PERIOD = 50_000_000  # ns
+
+    def __init__(self, sender):
+        self._sender, self.stamp, self._number = sender, SECOND, 0
+        self._steps = sender.node.create_publisher(SimStep, "sim/step", qos.RELIABLE)
+        self._told = []
+        self._listener = sender.node.create_subscription(
+            SimStepDone, "sim/step_done", self._told.append, qos.RELIABLE
+        )
+
+    def step(self, pictures=True):
+        """Send everything of a moment; return without an answer."""
+        self.stamp += self.PERIOD
+        self._number += 1
+        topics = [*CAMERAS, STATES] if pictures else [STATES]
+        self._sender.send(STATES, state(self.stamp, self._number))
+        for topic in topics[:-1]:
+            self._sender.send(topic, picture(self.stamp, self._number, 32))
+        self.announce(topics)
+
+    def announce(self, topics):
+        self._steps.publish(SimStep(stamp=to_stamp(self.stamp), topics=topics))
+
+    def is_done(self):
+        return any(
+            to_ns(told.stamp) == self.stamp and told.state == SimStepDone.IDLE
+            for told in self._told
+        )
+
+    def wait(self):
+        """Announce the step again and again, as the simulator does, until the recorder is done."""
+        deadline = time.monotonic() + TIMEOUT
+        while not self.is_done():
+            assert time.monotonic() < deadline, "the recorder holds up the simulation"
+            self._sender._executor.spin_once(timeout_sec=0.2)
+            self.announce([STATES])
+
+    def end(self):
+        self._sender.node.destroy_publisher(self._steps)
+        self._sender.node.destroy_subscription(self._listener)
+
+
+@pytest.fixture
+def waiting(sender, tmp_path):
+    running = Running(tmp_path, "preroll:=0.0", "disk_floor:=20.0", "lockstep:=true")
+    simulation = Waiting(sender)
+    simulation.recorder = running.node
+    yield simulation
+    simulation.end()
+    running.end()
+
+
+def test_a_simulation_in_lock_step_waits_until_everything_is_here(sender, waiting):
+    def advance(steps):
+        for _ in range(steps):
+            waiting.step()
+            waiting.wait()
+
+    deadline = time.monotonic() + TIMEOUT
+    while not sender.call(StartEpisode, "start_episode").accepted:
+        assert time.monotonic() < deadline
+        advance(2)
+    begin = waiting.stamp
+    steps = 3 * taps.DEPTH_OF_PICTURES
+    advance(steps // 2)
+    with waiting.recorder._taps._lock:  # a machine that has no time for the recorder
+        waiting.step()
+        for _ in range(5):
+            sender._executor.spin_once(timeout_sec=0.05)
+            assert not waiting.is_done()
+    waiting.wait()
+    advance(steps // 2)
+    answer = finish(sender)
+    messages, described = recorded(answer)
+    for topic in (*CAMERAS, STATES):
+        assert len(messages[f"/{topic}"]) == steps + 1
+    entries = {entry.topic: entry for entry in answer.lost}
+    assert all(entries[f"/{topic}"].lost_transport == 0 for topic in CAMERAS)
+    assert described.clock == "simulated"
+    assert (described.begin, described.end) == (begin, waiting.stamp)
+    times = [log_time for _, log_time, _ in read_with_mcap(Path(answer.path))]
+    assert begin <= min(times) <= max(times) == waiting.stamp
+
+
+def test_a_simulation_waits_for_a_slow_disk(sender, waiting, monkeypatch):
+    waiting.step()
+    waiting.wait()
+    monkeypatch.setattr(type(waiting.recorder._recorder), "is_behind", True)
+    waiting.step()
+    for _ in range(10):
+        sender._executor.spin_once(timeout_sec=0.05)
+        assert not waiting.is_done()
+    monkeypatch.undo()
+    waiting.wait()

@@ -127,6 +127,26 @@ def test_the_committed_prefix_is_continued_from_wherever_the_arm_is_now(cell, tm
     assert distance(guided) < 0.02  # rad
 
 
+def test_a_policy_of_fewer_cameras_is_shown_those_that_it_knows(cell, tmp_path):
+    mapping = {
+        "observation.images.front": "observation.images.image0",
+        "observation.images.wrist": "observation.images.image1",
+    }
+    folder = cell_checkpoint.write(tmp_path / "two", cell, schema={"image_mapping": mapping})
+    engine = engine_of(cell, folder, seed="7")
+    seen = observe(cell)
+
+    def rows(*pictures):
+        engine.begin(seen)
+        return engine.infer(Question(replace(seen, images=pictures), None)).joint_targets
+
+    front, side, wrist = seen.images
+    usual = rows(front, side, wrist)
+    assert np.array_equal(usual, rows(front, None, wrist))
+    assert not np.array_equal(usual, rows(front, side, front))
+    assert not np.array_equal(usual, rows(wrist, side, front))
+
+
 def test_a_camera_that_is_absent_is_masked(engine, cell):
     full, without = ask(engine, observe(cell)), ask(engine, observe(cell, slots=2))
     assert not np.array_equal(full.joint_targets, without.joint_targets)

@@ -120,10 +120,12 @@ def running(bench):
 def test_it_becomes_active_only_when_the_robot_is_ready(bench):
     bench.until(bench.policy._loop.ready.is_set)
     bench.for_seconds(1.0)
-    assert bench.state() != PolicyStatus.ACTIVE, "nobody watches the robot"
+    assert bench.state() == PolicyStatus.READY, "nobody watches the robot"
+    assert bench.statuses[-1].message.startswith("robot_silent")
     bench.says = "robot_idle"
     bench.for_seconds(1.0)
-    assert bench.state() != PolicyStatus.ACTIVE
+    assert bench.state() == PolicyStatus.READY
+    assert bench.statuses[-1].message.startswith("robot_idle")
     bench.says = ""
     bench.active()
 

@@ -309,6 +309,17 @@ def test_things_are_put_where_a_snapshot_had_them(cell):
     assert not here.velocities.any()
 
 
+def test_a_hot_plate_goes_on_as_it_was_once(cell):
+    sim = SimCell(cell)
+    for running, temperature in ((True, 80.0), (False, None)):
+        sim.reset(sample_episode(cell, "press", 5).scene)
+        sim.set_hot_plate(running, temperature)
+        sim.step(np.zeros(7), [0.02])
+        plate = sim.snapshot().hot_plate
+        assert plate.running is running
+        assert plate.temperature == pytest.approx(temperature or 22.0, abs=0.1)
+
+
 @pytest.mark.parametrize("spoil", [lambda p: p[:-1], lambda p: p * np.nan])
 def test_positions_of_another_scene_are_refused(sim, spoil):
     before = sim.snapshot().positions

@@ -1,7 +1,7 @@
 """Episodes are drawn inside their ranges, and judges believe nothing but the thing itself."""
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from labvla_sim.plant.hot_plate_device import HotPlateState
 from labvla_sim.plant.truth import BodyPose, Touch, Truth
 from labvla_sim.scene import Beaker, Place, SceneDescription
 from labvla_sim.tasks import TASKS, VARIATIONS, sample_episode
+from labvla_sim.tasks.absence import ALONE, AbsenceJudge
 from labvla_sim.tasks.pick import PickJudge
 from labvla_sim.tasks.press import PressJudge
 from labvla_sim.tasks.sampling import sample_scene
@@ -31,15 +32,19 @@ CELL = load_cell("franka")
 def test_an_episode_lies_inside_its_ranges(task, variation, seed):
     episode = sample_episode(CELL, task, seed, variation)
     ranges, known = VARIATIONS[variation], VARIATIONS["id"]
-    beaker, plate = episode.scene.beakers[0].place, episode.scene.hot_plate.place
-    assert ranges.beaker.contains(beaker.x, beaker.y, beaker.yaw)
-    assert ranges.hot_plate.contains(plate.x, plate.y, plate.yaw)
-    if variation == "ood":
-        place, region = (beaker, known.beaker) if task == "pick" else (plate, known.hot_plate)
-        assert not region.contains(place.x, place.y, place.yaw)
-        assert episode.instruction in TASKS[task].held_out
-    else:
-        assert episode.instruction in TASKS[task].wordings
+    places = {
+        **{beaker.name: beaker.place for beaker in episode.scene.beakers},
+        **({"hot_plate": episode.scene.hot_plate.place} if episode.scene.hot_plate else {}),
+    }
+    target = TASKS[task].target
+    assert set(places) == {"beaker", "hot_plate"} - ({target} if variation == "absent" else set())
+    for name, place in places.items():
+        assert getattr(ranges, name).contains(place.x, place.y, place.yaw)
+    if variation in ("ood", "ood_layout"):
+        place = places[target]
+        assert not getattr(known, target).contains(place.x, place.y, place.yaw)
+    unheard = variation in ("ood", "ood_wording")
+    assert episode.instruction in (TASKS[task].held_out if unheard else TASKS[task].wordings)
     limits = CELL.arms[0].operating_limits
     assert (np.array(episode.joints) >= limits.position_lower).all()
     assert (np.array(episode.joints) <= limits.position_upper).all()
@@ -96,13 +101,52 @@ def test_training_looks_vary_in_every_episode():
 
 
 def test_seeds_tasks_and_variations_are_independent():
+    own = [variation for variation in VARIATIONS if variation != "swapped"]
     scenes = {
         sample_episode(CELL, task, seed, variation).scene
         for task in TASKS
-        for variation in VARIATIONS
+        for variation in own
         for seed in range(3)
     }
-    assert len(scenes) == len(TASKS) * len(VARIATIONS) * 3
+    assert len(scenes) == len(TASKS) * len(own) * 3
+
+
+def test_a_variation_of_one_thing_leaves_the_others_as_they_are():
+    known, ood = VARIATIONS["id"], VARIATIONS["ood"]
+    allowed = {
+        "ood_layout": {"beaker", "hot_plate", "target_outside"},
+        "ood_looks": {"colours", "lighting"},
+        "ood_camera": {"camera_position", "camera_angle"},
+        "ood_wording": {"held_out_wordings"},
+        "ood_clutter": {"clutter_count", "clutter_kinds"},
+    }
+    for name, changed in allowed.items():
+        one = VARIATIONS[name]
+        found = {
+            field.name
+            for field in fields(one)
+            if getattr(one, field.name) != getattr(known, field.name)
+        }
+        assert found == changed | {"name"}
+    assert VARIATIONS["ood_looks"].colours == ood.colours
+    assert not set(VARIATIONS["ood_clutter"].clutter_kinds) & set(VARIATIONS["train"].clutter_kinds)
+    assert VARIATIONS["ood_layout"].beaker == known.beaker.widened(0.05)
+    assert VARIATIONS["ood_layout"].hot_plate == known.hot_plate.widened(0.05)
+    scenes = [sample_episode(CELL, "pick", seed, "ood_clutter").scene for seed in range(20)]
+    assert {len(scene.clutter) for scene in scenes} == {2}
+
+
+@pytest.mark.parametrize(("task", "other"), [("press", "pick"), ("pick", "press")])
+def test_swapped_is_the_other_tasks_episode_with_this_tasks_words(task, other):
+    for seed in range(5):
+        swapped = sample_episode(CELL, task, seed, "swapped")
+        usual = sample_episode(CELL, other, seed, "id")
+        assert (swapped.scene, swapped.joints, swapped.widths) == (
+            usual.scene,
+            usual.joints,
+            usual.widths,
+        )
+        assert swapped.instruction in TASKS[task].wordings
 
 
 def test_unknown_names_are_refused():
@@ -143,6 +187,26 @@ def judged(judge, *looks):
         for _ in range(count):
             judge.look(truth)
     return judge.verdict
+
+
+def at(time, on="beaker", parts=()):
+    return replace(state(parts=parts, on=on), time=time)
+
+
+def looked(judge, when, looks=620):
+    for look in range(looks):
+        judge.look(when(look / 60))
+    return judge.verdict
+
+
+def test_where_the_object_is_missing_nothing_else_may_be_touched():
+    verdict = looked(AbsenceJudge(), at)
+    assert (verdict.success, verdict.phase) == (True, ALONE)
+    verdict = looked(AbsenceJudge(), lambda t: at(t, "hot_plate", PADS if t == 5.0 else ()))
+    assert not verdict.success
+    assert "hot_plate" in verdict.reason
+    assert looked(AbsenceJudge(), lambda t: at(t, "world", PADS)).success, "the bench is no object"
+    assert not looked(AbsenceJudge(), at, 590).success, "not before its time"
 
 
 def test_a_held_beaker_counts_after_a_second_not_before():

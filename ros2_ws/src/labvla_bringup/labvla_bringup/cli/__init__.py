@@ -32,6 +32,8 @@ COMMANDS = {
     "calibrate": "print a board, calibrate a camera with it, see whether it moved",
     "replay": "drive the simulator from a recording and compare",
     "generate": "make demonstrations in simulation: a dataset to train on",
+    "eval": "judge a policy in closed loop: success, what it cannot bear, how it fails",
+    "train": "teach a policy from a dataset",
     "infer": "compute one chunk of actions from files",
     "serve": "serve a checkpoint over the OpenPI protocol",
     "bench": "measure: control, data, delay, export, model, node, sim, soak",

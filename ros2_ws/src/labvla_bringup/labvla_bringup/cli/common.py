@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,10 +11,9 @@ from labvla_bringup import registry
 from labvla_bringup.cli.errors import EnvironmentLack, Refusal, UsageError
 from labvla_bringup.engines import ENGINES
 from labvla_bringup.graph import Graph, GraphError
+from labvla_bringup.launched import launched_namespace
 from labvla_policy.runtime.cell import Cell, CellError, load_cell
 from labvla_sim.display import why_no_window
-
-NAMESPACE = "LABVLA_NAMESPACE"  # of a stack that was started by launch
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -23,9 +21,10 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
-def add_engine(parser: argparse.ArgumentParser) -> None:
-    """Add the choice of the engine and what it is told."""
-    parser.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help="what answers")
+def add_engine(parser: argparse.ArgumentParser, more: Sequence[str] = ()) -> None:
+    """Add the choice of the engine and what it is told; `more` engines are this command's own."""
+    kinds = (*ENGINES, *more)
+    parser.add_argument("--engine", choices=kinds, default=ENGINES[0], help="what answers")
     parser.add_argument(
         "--checkpoint", metavar="DIR", help="what the engine labvla runs: a folder, or a hub id"
     )
@@ -85,7 +84,7 @@ def stack_graph() -> Iterator[Graph]:
     record = registry.current()
     try:
         # Without a record the nodes may still run under launch, which leaves none.
-        with Graph(record.namespace if record else os.environ.get(NAMESPACE, "")) as graph:
+        with Graph(record.namespace if record else launched_namespace()) as graph:
             yield graph
     except GraphError as error:
         raise Refusal(str(error)) from None

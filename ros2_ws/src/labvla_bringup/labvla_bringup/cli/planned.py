@@ -10,8 +10,6 @@ from labvla_bringup.cli.errors import EnvironmentLack
 PLANNED = {
     "correct": "correct the running motion in words",
     "protocol": "parse, run or resume a written protocol",
-    "train": "train a policy",
-    "eval": "judge a policy",
     "monitor": "show the cell in a web browser",
 }
 

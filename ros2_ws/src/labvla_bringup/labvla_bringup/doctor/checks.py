@@ -1,6 +1,15 @@
 """The doctor's checks, in the order in which a person would look."""
 
-from labvla_bringup.doctor import cameras, cell, computer, dds, machine, robots, running
+from labvla_bringup.doctor import (
+    cameras,
+    cell,
+    computer,
+    dds,
+    machine,
+    other_side,
+    robots,
+    running,
+)
 from labvla_bringup.doctor.frame import Check
 
 CHECKS = (
@@ -32,7 +41,7 @@ HARDWARE_CHECKS = (
     Check("control", robots.control),
     Check("firmware", robots.firmware),
     Check("driver_versions", robots.driver_versions),
-    Check("calibration", running.calibration),
+    Check("robot_calibration", running.calibration),
     Check("joint_order", running.joint_order),
     Check("clock_sync", computer.clock_sync),
     Check("clock_offset", running.clock_offset),
@@ -42,4 +51,8 @@ HARDWARE_CHECKS = (
     Check("socket_buffers", computer.socket_buffers),
     Check("camera_bandwidth", running.camera_bandwidth),
     Check("ipc", computer.ipc),
+    Check("same_domain", other_side.same_domain),
+    Check("same_namespace", other_side.same_namespace),
+    Check("same_cell", other_side.same_cell),
+    Check("image_across", other_side.image_across),
 )

@@ -7,6 +7,7 @@ import select
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 from sensor_msgs.msg import Image
 
@@ -18,6 +19,7 @@ BYTES = 1_000_000
 TRIPS = 5
 DISCOVERY = 10.0  # s
 TIMEOUT = 15.0  # s, for all trips: a busy machine is slow, not broken
+PROFILE = "unset FASTDDS_DEFAULT_PROFILES_FILE: labvla's own fits 1 MB images (config/dds)"
 
 
 def round_trip(_context: Context) -> str:
@@ -28,13 +30,13 @@ def round_trip(_context: Context) -> str:
     echo = subprocess.Popen([sys.executable, "-m", __name__, topic], stdin=subprocess.PIPE)
     try:
         with Graph() as graph:
-            return _measure(graph, topic)
+            return measure(graph, topic)
     finally:
         echo.communicate()
 
 
-def _measure(graph: Graph, topic: str) -> str:
-    hint = "unset FASTDDS_DEFAULT_PROFILES_FILE: labvla's own fits 1 MB images (config/dds)"
+def measure(graph: Graph, topic: str, hint: str = PROFILE) -> str:
+    """Send test images to whoever answers on a topic; raises Failed."""
     returned: list[Image] = []
     publisher = graph.node.create_publisher(Image, f"{topic}/there", qos.RELIABLE)
     graph.node.create_subscription(Image, f"{topic}/back", returned.append, qos.RELIABLE)
@@ -58,12 +60,13 @@ def _measure(graph: Graph, topic: str) -> str:
     return f"1 MB there and back in {sorted(times)[TRIPS // 2] * 1e3:.0f} ms (median of {TRIPS})"
 
 
-def _echo(topic: str) -> None:
+def echo(topic: str, ended: Callable[[], bool]) -> None:
+    """Send every test image back until it is to end."""
     with Graph() as graph:
         publisher = graph.node.create_publisher(Image, f"{topic}/back", qos.RELIABLE)
         graph.node.create_subscription(Image, f"{topic}/there", publisher.publish, qos.RELIABLE)
-        graph.spin_until(lambda: bool(select.select([sys.stdin], [], [], 0)[0]), float("inf"))
+        graph.spin_until(ended, float("inf"))
 
 
 if __name__ == "__main__":
-    _echo(sys.argv[1])
+    echo(sys.argv[1], lambda: bool(select.select([sys.stdin], [], [], 0)[0]))

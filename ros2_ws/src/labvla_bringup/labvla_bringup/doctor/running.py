@@ -17,6 +17,7 @@ from std_msgs.msg import String
 
 from labvla_bringup.doctor.frame import Context, Failed, Skipped
 from labvla_bringup.graph import Graph
+from labvla_bringup.launched import launched_namespace
 from labvla_policy.nodes import qos
 from labvla_policy.nodes.stamps import to_ns
 from labvla_policy.runtime.cell.arm import UrDriver
@@ -96,7 +97,7 @@ def camera_bandwidth(context: Context) -> str:
     """Cameras come as often as the cell says, and what they send fits a network."""
     cameras = context.cell.cameras
     sizes: dict[str, list[int]] = {camera.name: [] for camera in cameras}
-    with Graph() as graph:
+    with Graph(launched_namespace()) as graph:
         for camera in cameras:
             kind = CompressedImage if camera.encoding == "jpeg" else Image
             note = partial(_note_size, sizes[camera.name])
@@ -164,7 +165,7 @@ def _description() -> str:
 def _listen(
     kind: Any, topic: str, take: Callable[[Any], None], enough: Callable[[], bool], profile: Any
 ) -> None:
-    with Graph() as graph:
+    with Graph(launched_namespace()) as graph:
         graph.node.create_subscription(kind, topic, take, profile)
         if graph.spin_until(enough, DISCOVERY):
             graph.spin_for(0.5)

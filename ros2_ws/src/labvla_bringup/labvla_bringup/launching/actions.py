@@ -28,7 +28,6 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
 
 from labvla_bringup import resources
-from labvla_bringup.cli.common import NAMESPACE
 from labvla_bringup.description import (
     Argument,
     Expanded,
@@ -39,6 +38,7 @@ from labvla_bringup.description import (
     Restart,
     Stack,
 )
+from labvla_bringup.launched import NAMESPACE
 from labvla_bringup.launching.choices import Choice
 from launch import LaunchContext, LaunchDescription
 

@@ -13,7 +13,7 @@ from labvla_bringup.controllers import KINDS
 from labvla_bringup.description import Stack
 from labvla_bringup.engines import ENGINES
 from labvla_bringup.hardware import Hardware
-from labvla_bringup.stack import NO_ENGINE, StackError, Views, describe
+from labvla_bringup.stack import AUTO, NO_ENGINE, PLANNERS, StackError, Views, describe
 from labvla_policy.runtime.cell import Cell, load_cell
 from labvla_policy.runtime.scheduling.scheduler import Mode
 
@@ -52,10 +52,13 @@ INSTRUCTION = Choice("instruction", "said once, when the policy is ready: the ar
 CONTROLLER = Choice("controller", "what moves the arms", "labvla", KINDS)
 RECORD = Choice("record", "run the recorder", "true", YES_NO)
 RECORDINGS = Choice("recordings", "folder for episodes; empty: $LABVLA_RECORDINGS")
-RVIZ = Choice("rviz", "show the cell in rviz", "false", YES_NO)
+RVIZ = Choice("rviz", "show the cell in rviz, with plans, boxes and status", "false", YES_NO)
 NAMESPACE = Choice("namespace", "of all nodes of this cell, e.g. /lab1")
+PLANNER = Choice(
+    "planner", "of labvla/move_to; auto: MoveIt where moveit_py is installed", AUTO, PLANNERS
+)
 
-POLICY_SIDE = (CHECKPOINT, ENGINE_OPTIONS, SCHEDULING, INSTRUCTION)
+POLICY_SIDE = (CHECKPOINT, ENGINE_OPTIONS, SCHEDULING, INSTRUCTION, PLANNER)
 
 
 def cell(default: str | None) -> Choice:
@@ -132,7 +135,7 @@ def robot_stack(given: Mapping[str, str], folder: Path, arms: Mapping[str, str])
         record=given["record"] == "true",
         recordings=given["recordings"],
         hardware=hardware,
-        views=Views(rviz=given["rviz"] == "true"),
+        views=Views(rviz=given["rviz"] == "true", markers=given["rviz"] == "true"),
         **_policy(given),
     )
 
@@ -171,7 +174,12 @@ def views_stack(given: Mapping[str, str], _folder: Path) -> Stack:
         namespace=given["namespace"],
         record=False,
         hardware=Hardware(drive=False),
-        views=Views(rviz=given["rviz"] == "true", foxglove=given["foxglove"] == "true"),
+        views=Views(
+            rviz=given["rviz"] == "true",
+            foxglove=given["foxglove"] == "true",
+            markers=given["markers"] == "true",
+            simulated=given["sim"] == "true",
+        ),
     )
 
 
@@ -184,6 +192,7 @@ def _policy(given: Mapping[str, str]) -> dict[str, Any]:
         "engine_options": _options(given),
         "scheduling": given["scheduling"],
         "instruction": given["instruction"],
+        "planner": given["planner"],
     }
 
 

@@ -322,7 +322,7 @@ class _Exporter:
                 "lost": self._lost(),
             }
         known["actions"] = self._notes.commands.name
-        scene = self._notes.scenes.at(self._begin, None)
+        scene = self._notes.scene_at(self._begin)
         if scene is not None:
             known["scene"] = scene.as_json()
         return known

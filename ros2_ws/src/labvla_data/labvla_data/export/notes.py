@@ -34,6 +34,10 @@ from labvla_policy.runtime.types import NANOSECONDS, Array
 
 Value = TypeVar("Value")
 _RUNNING = 1  # ProtocolStatus.RUNNING
+_SCENE_PERIOD = NANOSECONDS // 20  # the bench is told of thirty times a second
+# No arm is that fast: the simulated one was set elsewhere.
+_SET_ELSEWHERE = 8.0  # rad/s
+_NOTICEABLE = 0.05  # rad
 
 
 class Timeline(Generic[Value]):
@@ -44,10 +48,17 @@ class Timeline(Generic[Value]):
         self._values: list[Value] = []
 
     def add(self, stamp: int, value: Value) -> None:
-        """Note a value; a stamp from before the last one is of no use."""
-        if not self._stamps or stamp > self._stamps[-1]:
-            self._stamps.append(stamp)
-            self._values.append(value)
+        """Note a value; a stamp from before the last one is of no use.
+
+        Of two with one stamp the later one counts: in lock-step much is said while time stands.
+        """
+        if self._stamps and stamp < self._stamps[-1]:
+            return
+        if self._stamps and stamp == self._stamps[-1]:
+            self._values[-1] = value
+            return
+        self._stamps.append(stamp)
+        self._values.append(value)
 
     def at(self, t: int, otherwise: Value) -> Value:
         """Return the value in force."""
@@ -85,6 +96,11 @@ class Notes:
     instructions: Timeline[str]
     steps: Timeline[str]
     scenes: Timeline[Scene | None]
+    put_up: int = 0  # ns, when the simulated bench was last put up anew; 0: before the recording
+
+    def scene_at(self, t: int) -> Scene | None:
+        """Return what stood on the simulated bench; None where nobody tells."""
+        return self.scenes.at(t + _SCENE_PERIOD, None)
 
     def intervened(self, t: int) -> bool:
         """Whether a person moved the arms."""
@@ -104,6 +120,7 @@ class _Gathered:
     instructions: Timeline[str] = field(default_factory=Timeline)
     steps: Timeline[str] = field(default_factory=Timeline)
     scenes: Timeline[Scene | None] = field(default_factory=Timeline)
+    put_up: int = 0  # ns, when another scene was told of
     joints: list[tuple[int, Array]] = field(default_factory=list)
     openings: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
 
@@ -150,6 +167,7 @@ def take_notes(source: Source, actions: ActionSource) -> Notes:
         gathered.instructions,
         gathered.steps,
         gathered.scenes,
+        _put_up(gathered, reference),
     )
 
 
@@ -203,8 +221,14 @@ def _note_scene(message: Message, source: Source, gathered: _Gathered) -> None:
         seed=int(message["seed"]),
         variation=message["variation"],
         positions=tuple(float(value) for value in message["positions"]),
+        heating=bool(message["heating"]),
+        temperature=float(message["temperature"]),
     )
-    gathered.scenes.add(stamp_of(message["stamp"]), scene)
+    stamp = stamp_of(message["stamp"])
+    before = gathered.scenes.at(stamp, None)
+    if before is not None and not scene.is_of(before):
+        gathered.put_up = stamp
+    gathered.scenes.add(stamp, scene)
 
 
 def _note_reference(message: Message, source: Source, gathered: _Gathered) -> None:
@@ -258,6 +282,20 @@ def _reference(gathered: _Gathered) -> Track | None:
         np.array([known[stamp][0] for stamp in stamps]),
         np.array([known[stamp][1] for stamp in stamps]),
     )
+
+
+def _put_up(gathered: _Gathered, reference: Track | None) -> int:
+    """Return when a simulated bench was last put up anew; the same scene again sets the arms back.
+
+    A real cell has no scene, and there nothing is ever set anywhere.
+    """
+    if reference is None or gathered.scenes.at(int(reference.stamps[-1]), None) is None:
+        return gathered.put_up
+    steps = np.abs(np.diff(reference.positions, axis=0)).max(axis=1)
+    seconds = np.diff(reference.stamps) / NANOSECONDS
+    jumps = np.flatnonzero((steps > _NOTICEABLE) & (steps > _SET_ELSEWHERE * seconds))
+    last = int(reference.stamps[jumps[-1] + 1]) if len(jumps) else 0
+    return max(gathered.put_up, last)
 
 
 def _commands(

@@ -27,6 +27,9 @@ from labvla_policy.runtime.types import NANOSECONDS, Observation
 # How long a moment waits for a stream that has fallen silent; the rings remember 0.4 s.
 _PATIENCE = NANOSECONDS // 5
 _FOR_EVER = 2**62
+# What an episode recorded before its bench was put up anew is no part of it (the recorder's
+# preroll has it); after that time no row shows a picture of it any more.
+_PUT_UP = NANOSECONDS // 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +57,8 @@ def row_times(notes: Notes, fps: float) -> list[int]:
     """
     streams = (*notes.cameras.values(), *notes.states.values())
     begin = max(stamps[0] for stamps in streams)
+    if notes.put_up:
+        begin = max(begin, notes.put_up + _PUT_UP)
     end = min(stamps[-1] for stamps in streams)
     period = NANOSECONDS / fps
     stamps = np.concatenate(list(notes.cameras.values())) - begin

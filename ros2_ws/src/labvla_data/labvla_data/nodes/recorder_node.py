@@ -27,10 +27,13 @@ from labvla_data.nodes.recorder_parameters import (
     DIRECTORY_VARIABLE,
     FLOOR,
     IMAGE_SOURCE,
+    LOCKSTEP,
     MEMORY,
     PREROLL,
 )
+from labvla_data.nodes.step_watcher import StepWatcher
 from labvla_data.nodes.taps import Taps
+from labvla_data.recording.clocks import MachineClock, StampClock
 from labvla_data.recording.disk import MEGABYTE
 from labvla_data.recording.episode_writer import Result
 from labvla_data.recording.incidents import Incident
@@ -62,7 +65,10 @@ _STATES = {
 
 
 class RecorderNode(Node):  # type: ignore[misc]  # rclpy has no types
-    """Two threads: the executor's, for services, and the taps', for messages."""
+    """Two threads: the executor's, for services, and the taps', for messages.
+
+    In lock-step a third tells the simulation when all that it has sent is here.
+    """
 
     def __init__(self) -> None:
         super().__init__("recorder")
@@ -91,7 +97,9 @@ class RecorderNode(Node):  # type: ignore[misc]  # rclpy has no types
             enable_rosout=False,
             use_global_arguments=False,
         )
-        self._taps = Taps(self._tap_node, streams)
+        lockstep = LOCKSTEP.read(self)
+        clock = StampClock() if lockstep else MachineClock()
+        self._taps = Taps(self._tap_node, streams, clock)
         self._taps.watch(self.resolve_topic_name(STATUS), self._on_status)
         self._taps.watch(self.resolve_topic_name(PROTOCOL), self._on_protocol)
         self._recorder = Recorder(
@@ -103,6 +111,7 @@ class RecorderNode(Node):  # type: ignore[misc]  # rclpy has no types
             drain=self._taps.poll,
             tell=self._tell,
             cell_file=Path(self.cell.origin.file),
+            clock=clock,
         )
         self._directory = settings.directory
         self._statuses = self.create_publisher(RecorderStatus, "labvla/recorder", qos.RELIABLE)
@@ -113,11 +122,17 @@ class RecorderNode(Node):  # type: ignore[misc]  # rclpy has no types
         self.create_service(FinishEpisode, "labvla/finish_episode", self._on_finish)
         self.create_service(DiscardEpisode, "labvla/discard_episode", self._on_discard)
         self._taps.start(self._recorder.push)
+        self._steps = self._follow_simulation() if lockstep else None
         interrupted = list(bags_in(settings.directory))
         threading.Thread(
             target=mend_all, args=(interrupted, self._tell), name="mending", daemon=True
         ).start()
         self.get_logger().info(f"records {self.cell.name} into {settings.directory}")
+
+    def _follow_simulation(self) -> StepWatcher:
+        steps = StepWatcher(self, self._taps.now, self._taps.has, lambda: self._recorder.is_behind)
+        steps.start()
+        return steps
 
     # Requests
 
@@ -242,6 +257,8 @@ class RecorderNode(Node):  # type: ignore[misc]  # rclpy has no types
 
     def end(self) -> None:
         """End what is being recorded, and the threads."""
+        if self._steps is not None:
+            self._steps.end()
         self._recorder.end()
         self._taps.end()
         self._tap_node.destroy_node()

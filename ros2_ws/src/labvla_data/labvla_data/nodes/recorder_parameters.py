@@ -2,7 +2,7 @@
 
 from labvla_data.bag.mcap_file import COMPRESSIONS
 from labvla_data.recording.streams import IMAGES
-from labvla_policy.nodes.parameters import Declared, Number, Text
+from labvla_policy.nodes.parameters import Declared, Flag, Number, Text
 
 DIRECTORY_VARIABLE = "LABVLA_RECORDINGS"
 DEFAULT_DIRECTORY = "out/recordings"
@@ -23,6 +23,7 @@ COMPRESSION = Text("compression", "of the chunks in the file", "none", COMPRESSI
 PREROLL = Number("preroll", "s before the start that belong to an episode", 0.5, 0.0, 30.0)
 MEMORY = Number("memory", "MB that may wait for a slow disk", 256.0, 16.0, 16384.0)
 FLOOR = Number("disk_floor", "MB that must be free for an episode to begin", 1000.0, 20.0, 1e7)
+LOCKSTEP = Flag("lockstep", "have a simulation that waits wait for the recorder, and use its clock")
 
 PARAMETERS: tuple[Declared, ...] = (
     CELL,
@@ -32,4 +33,5 @@ PARAMETERS: tuple[Declared, ...] = (
     PREROLL,
     MEMORY,
     FLOOR,
+    LOCKSTEP,
 )

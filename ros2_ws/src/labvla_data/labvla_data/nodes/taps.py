@@ -22,6 +22,7 @@ from labvla_data.bag.connection import Connection
 from labvla_data.bag.definitions import definition
 from labvla_data.bag.metadata import Qos
 from labvla_data.recording.audit import Audit
+from labvla_data.recording.clocks import EpisodeClock
 from labvla_data.recording.intake import Item
 from labvla_data.recording.streams import Stream
 from labvla_policy.runtime.refusal import Refused
@@ -52,9 +53,9 @@ class _Tap:
 class Taps:
     """Subscriptions to all streams of a recording."""
 
-    def __init__(self, node: Node, streams: tuple[Stream, ...]) -> None:
+    def __init__(self, node: Node, streams: tuple[Stream, ...], clock: EpisodeClock) -> None:
         """Take messages through a node that no executor spins; topics have their full names."""
-        self._node = node
+        self._node, self._clock = node, clock
         self._push: Callable[[list[Item]], None] = _unused
         self._taps = [_Tap(s, type_of(s.kind), Audit(s.rate)) for s in streams]
         self._watchers: dict[int, Callable[[Item], None]] = {}
@@ -86,12 +87,27 @@ class Taps:
 
     def silent(self) -> list[str]:
         """Return required topics that do not come."""
-        now = time.time_ns()
+        now = self._clock.now()
         return [
             tap.stream.topic
             for tap in self._taps
-            if tap.stream.required and now - tap.arrival > SILENCE
+            if tap.stream.required and (not tap.arrival or now - tap.arrival > SILENCE)
         ]
+
+    def has(self, topic: str, stamp: int) -> bool:
+        """Whether a picture or joint state of a time (ns), or a newer one, has come.
+
+        Of topics that are not recorded, or that nobody has been found to publish, nothing will.
+        """
+        names = (topic, f"{topic}/compressed")  # pictures may be recorded as JPEG
+        awaited = [
+            tap
+            for tap in self._taps
+            if tap.stream.topic in names
+            and tap.stream.rate is not None
+            and tap.subscription is not None
+        ]
+        return all(tap.stamp is not None and tap.stamp >= stamp for tap in awaited)
 
     def unpublished(self) -> list[str]:
         """Return topics that nobody publishes."""
@@ -99,7 +115,7 @@ class Taps:
 
     def now(self) -> int:
         """Return the time (ns) on the clock of the stamps, which may be a simulation's."""
-        now = time.time_ns()
+        now = self._clock.now()
         told = ((t.arrival, t.stamp) for t in self._taps if t.stamp is not None)
         arrival, stamp = max(told, default=(now, now))
         return stamp + now - arrival if now - arrival < SILENCE else now
@@ -116,10 +132,17 @@ class Taps:
             if not items:
                 return
             items.sort(key=lambda item: item.arrival)
+            items = [self._dated(item) for item in items]
             self._push(items)
         for item in items:
             if (watcher := self._watchers.get(item.stream)) is not None:
                 self._show(watcher, item)
+
+    def _dated(self, item: Item) -> Item:
+        """Date a message on the episode's clock; until here it has the machine's."""
+        tap = self._taps[item.stream]
+        tap.arrival, tap.stamp = self._clock.date(item.arrival, item.stamp), item.stamp
+        return item._replace(arrival=tap.arrival)
 
     def _show(self, watcher: Callable[[Item], None], item: Item) -> None:
         """Let somebody look at a message, who may not be able to read it."""
@@ -139,7 +162,6 @@ class Taps:
                 origin = facts.get("publisher_gid")
                 sent = facts["publication_sequence_number"]
                 before = tap.audit.arrived(arrival, stamp, origin["data"] if origin else None, sent)
-                tap.arrival, tap.stamp = arrival, stamp
                 published = facts["source_timestamp"]
                 items.append(Item(number, data, arrival, published, sent or 0, stamp, before))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -119,6 +120,7 @@ class OpenEpisode:
             safe_until=end.at,
             ledger=as_json(entries),
             interventions=end.interventions,
+            system_end=time.time_ns(),
         )
         try:
             self._bag.cut()

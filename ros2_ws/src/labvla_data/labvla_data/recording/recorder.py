@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from labvla_data.bag.mcap_file import Compression
+from labvla_data.recording.clocks import EpisodeClock, MachineClock
 from labvla_data.recording.course import Course
 from labvla_data.recording.disk import DiskGuard
 from labvla_data.recording.episode_writer import EpisodeWriter, Result, Tell
@@ -76,7 +77,7 @@ class Recorder:
         drain: Callable[[], None],
         tell: Tell,
         cell_file: Path | None = None,
-        clock: Callable[[], int] = time.time_ns,
+        clock: EpisodeClock | None = None,
         disk: DiskGuard | None = None,
     ) -> None:
         """Record streams.
@@ -89,7 +90,7 @@ class Recorder:
         self._streams = streams
         self._connections, self._circumstances = connections, circumstances
         self._silent, self._drain, self._tell = silent, drain, tell
-        self._cell_file, self._clock = cell_file, clock
+        self._cell_file, self._clock = cell_file, clock or MachineClock()
         self._disk = disk or DiskGuard(settings.directory, settings.disk_floor)
         self._intake = Intake(streams, settings.memory, settings.preroll)
         self.course = Course()
@@ -109,6 +110,11 @@ class Recorder:
         """The newest episode that is over."""
         return self._last
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether so much waits for the disk that messages may soon be dropped."""
+        return self._writer is not None and self._intake.waiting > self._settings.memory // 2
+
     def snapshot(self) -> Snapshot:
         """Return what happens now."""
         writer, ledger = self._writer, self._ledger
@@ -117,7 +123,7 @@ class Recorder:
         return Snapshot(
             "finishing" if writer.ending else "recording",
             self._episode_id,
-            (self._clock() - ledger.begin) * 1e-9,
+            (self._clock.now() - ledger.begin) * 1e-9,
             writer.size,
             self._intake.waiting,
             self._disk.free,
@@ -215,13 +221,15 @@ class Recorder:
 
     def _begin(self, wish: Wish) -> EpisodeWriter:
         circumstances = self._circumstances()
-        begin = self._clock()
+        begin = self._clock.now()
         folder = self._new_folder(circumstances.cell)
         sidecar = Sidecar(
             episode_id=folder.name,
             bag="",
             cell_file=self._cell_file.name if self._cell_file is not None else "",
             begin=begin,
+            clock=self._clock.name,
+            system_begin=time.time_ns(),
             wish=replace(wish, instruction=wish.instruction or circumstances.instruction),
             circumstances=circumstances,
         )
@@ -237,7 +245,7 @@ class Recorder:
             self._settings.compression,
         )
         writer = EpisodeWriter(
-            opening, folder, self._intake, ledger, self._disk, self._tell, self._clock
+            opening, folder, self._intake, ledger, self._disk, self._tell, self._clock.now
         )
         self._episode_id = folder.name
         self._writer, self._ledger = writer, ledger
@@ -252,7 +260,7 @@ class Recorder:
 
     def _stop(self, writer: EpisodeWriter, end: End) -> None:
         self._drain()  # what was sent before the request belongs to the episode
-        at = self._clock()
+        at = self._clock.now()
         self._intake.end()
         writer.end(
             replace(

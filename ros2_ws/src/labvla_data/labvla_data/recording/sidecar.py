@@ -65,6 +65,11 @@ class Sidecar:
     begin: int  # ns
     wish: Wish
     circumstances: Circumstances
+    # What `begin`, `end`, the times in the bag and the rates in the ledger are told on: system, or,
+    # in lock-step, simulated.
+    clock: str = "system"
+    system_begin: int = 0  # ns, by the machine's clock whatever `clock` says
+    system_end: int | None = None
     state: str = RECORDING
     end: int | None = None
     ended_by: str = ""  # operator, or the incident that ended it
@@ -100,7 +105,9 @@ class Sidecar:
             "format": FORMAT,
             **asdict(self),
             "duration": round(self.duration, 3),
-            "date": datetime.fromtimestamp(self.begin / NANOSECONDS, UTC).isoformat(),
+            "date": datetime.fromtimestamp(
+                (self.system_begin or self.begin) / NANOSECONDS, UTC
+            ).isoformat(),
         }
         return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 

@@ -55,4 +55,16 @@ def attend(
     groups = query.shape[1] // key.shape[1]
     if groups > 1:
         key, value = (tensor.repeat_interleave(groups, dim=1) for tensor in (key, value))
+    if query.device.type == "cpu" and torch.is_autocast_enabled("cpu") and query.requires_grad:
+        return _written_out(query, key, value, mask, scale)
     return functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scale)
+
+
+def _written_out(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float | None
+) -> Tensor:
+    """Compute the same in three steps: training in bfloat16 on a CPU spends half as long on it."""
+    scores = query @ key.transpose(-1, -2) * (scale or query.shape[-1] ** -0.5)
+    if mask is not None:
+        scores = scores.masked_fill(~mask, float("-inf"))
+    return scores.softmax(dim=-1) @ value

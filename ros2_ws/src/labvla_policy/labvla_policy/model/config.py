@@ -11,6 +11,7 @@ from labvla_policy.model.errors import ConfigError
 ActionMode = Literal["delta", "abs"]
 Phase = Literal["posttrain", "vlm_pretrain"]
 Dtype = Literal["bfloat16", "float16", "float32"]
+Objective = Literal["flow", "l1"]
 
 POSITIONS = 512  # rows of the expert's position table in the files
 
@@ -67,6 +68,8 @@ class ModelConfig:
     dit_layerwise_vlm_features: bool = False
     # Our own key: training gave leading rows clean, so that chunks continue them by themselves.
     rtc_trained_prefix: bool = False
+    # Our own key: l1 is the baseline whose expert answers a chunk at once, from zeros at time 0.
+    objective: Objective = "flow"
     pi05_block_attention_mask: bool = False
 
     training_phase: Phase = "posttrain"
@@ -131,6 +134,14 @@ def _contradictions(config: ModelConfig) -> Iterator[str]:
             "pi05_block_attention_mask: flash attention has no such mask; set "
             "attn_implementation to sdpa"
         )
+    if config.objective == "l1":
+        if config.num_inference_steps != 1:
+            yield (
+                "num_inference_steps: expected 1 with objective l1, which answers at once, "
+                f"got {config.num_inference_steps}"
+            )
+        if config.rtc_trained_prefix:
+            yield "objective l1 looks at no leading rows: rtc_trained_prefix must be false"
     if config.knowledge_isolation and config.dit_layerwise_vlm_features:
         yield "knowledge_isolation and dit_layerwise_vlm_features exclude each other"
     if config.knowledge_isolation and not config.use_fast_tokenizer:

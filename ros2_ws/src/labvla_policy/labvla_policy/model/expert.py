@@ -114,9 +114,13 @@ class ExpertAttention(nn.Module):
         return KeyValue(self._split(self.to_k(source)), self._split(self.to_v(source)))
 
     def forward(self, tokens: Tensor, looked_at: KeyValue, mask: Tensor | None) -> Tensor:
-        """Attend; the mask is batch x 1 x 1 x prefix."""
-        found = attend(self._split(self.to_q(tokens)), *looked_at, mask)
-        return self.to_out[0](found.transpose(1, 2).flatten(2))
+        """Attend; the mask is batch x 1 x 1 x prefix.
+
+        Several chunks may look at one prefix: then their tokens stand side by side as queries.
+        """
+        beside = tokens.reshape(len(looked_at.key), -1, tokens.shape[-1])
+        found = attend(self._split(self.to_q(beside)), *looked_at, mask)
+        return self.to_out[0](found.transpose(1, 2).flatten(2)).view(tokens.shape)
 
     def _split(self, tensor: Tensor) -> Tensor:
         return tensor.unflatten(-1, (self.heads, -1)).transpose(1, 2)

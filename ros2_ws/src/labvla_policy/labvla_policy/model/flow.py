@@ -43,11 +43,15 @@ class TimeSampling:
 
 
 def draw(
-    actions: Tensor, sampling: TimeSampling, generator: torch.Generator | None = None
+    actions: Tensor,
+    sampling: TimeSampling,
+    generator: torch.Generator | None = None,
+    draws: int = 1,
 ) -> FlowDraw:
-    """Draw noise and times for a batch of actions."""
-    noise = draw_noise(actions.shape, actions.device, generator)
-    return FlowDraw(noise, sampling.draw(len(actions), generator, actions.device))
+    """Draw noise and times for a batch of actions, `draws` of them for each."""
+    count = draws * len(actions)
+    noise = draw_noise((count, *actions.shape[1:]), actions.device, generator)
+    return FlowDraw(noise, sampling.draw(count, generator, actions.device))
 
 
 def draw_noise(
@@ -81,10 +85,19 @@ def flow_loss(predicted: Tensor, target: Tensor, is_pad: Tensor, column_weights:
     `column_weights` has as many entries as there are real columns; they weigh the squares, not
     the mean. Without a real row the loss is zero, and still has a gradient.
     """
+    return _mean((predicted.float() - target.float()).square(), is_pad, column_weights)
+
+
+def l1_loss(predicted: Tensor, target: Tensor, is_pad: Tensor, column_weights: Tensor) -> Tensor:
+    """Mean absolute error, over the same numbers and weighed in the same way."""
+    return _mean((predicted.float() - target.float()).abs(), is_pad, column_weights)
+
+
+def _mean(errors: Tensor, is_pad: Tensor, column_weights: Tensor) -> Tensor:
     columns = len(column_weights)
-    squares = (predicted.float() - target.float())[..., :columns].square() * column_weights
-    rows = (~is_pad).to(squares.dtype)
-    return (squares * rows[..., None]).sum() / (rows.sum() * columns).clamp(min=1)
+    weighed = errors[..., :columns] * column_weights
+    rows = (~is_pad).to(weighed.dtype)
+    return (weighed * rows[..., None]).sum() / (rows.sum() * columns).clamp(min=1)
 
 
 def euler(velocity: Velocity, noise: Tensor, steps: int) -> Tensor:

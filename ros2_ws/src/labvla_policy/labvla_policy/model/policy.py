@@ -38,6 +38,7 @@ class Losses:
 
     total: Tensor
     flow: Tensor
+    seen: Prefix  # with its gradient, for whoever wants to learn more from it
     tokens: Tensor | None = None
 
 
@@ -172,19 +173,47 @@ class Policy(nn.Module):
         cross_kv = self.cross_kv(prefix)
         return flow.euler(
             lambda chunk, time: self.velocity(chunk, time, inputs.state, prefix, cross_kv),
-            noise,
-            self.config.num_inference_steps if steps is None else steps,
+            self.start(noise),
+            self.steps(steps),
         )
 
+    def start(self, noise: Tensor) -> Tensor:
+        """Return where the Euler steps begin: the baseline knows no chance."""
+        return torch.zeros_like(noise) if self.config.objective == "l1" else noise
+
+    def steps(self, wanted: int | None = None) -> int:
+        """Return the number of Euler steps: the wanted one, or the configuration's."""
+        if self.config.objective == "l1" and wanted not in (None, 1):
+            raise ConfigError(f"steps: expected 1 with objective l1, got {wanted}")
+        return self.config.num_inference_steps if wanted is None else wanted
+
     def losses(self, batch: TrainingBatch, drawn: FlowDraw, real_columns: int) -> Losses:
-        """Return the losses of a batch; `real_columns` of the actions are not padding."""
+        """Return the losses of a batch; `real_columns` of the actions are not padding.
+
+        With several draws of noise and time for each observation (one after the other), it is
+        encoded once for all of them.
+        """
         if self.config.knowledge_isolation:
             return self._isolated_losses(batch, drawn, real_columns)
-        loss = self._flow_loss(self.encode(batch.inputs), batch, drawn, real_columns)
-        return Losses(total=loss, flow=loss)
+        prefix = self.encode(batch.inputs)
+        loss = self._action_loss(prefix, batch, drawn, real_columns)
+        return Losses(total=loss, flow=loss, seen=prefix)
+
+    def token_loss(self, batch: TrainingBatch) -> Tensor:
+        """Return the loss of the action tokens alone, which the expert has no part in."""
+        return self._token_loss(batch)[0]
 
     def _isolated_losses(self, batch: TrainingBatch, drawn: FlowDraw, real_columns: int) -> Losses:
         """The flow loss ends before the projection; the backbone learns from the tokens alone."""
+        token_loss, hidden, mask = self._token_loss(batch)
+        isolated = self._prefix((hidden.detach(),), mask)
+        flow_loss = self._action_loss(isolated, batch, drawn, real_columns)
+        total = self.config.ki_mse_weight * flow_loss + token_loss
+        seen = self._prefix((hidden,), mask)
+        return Losses(total=total, flow=flow_loss, seen=seen, tokens=token_loss)
+
+    def _token_loss(self, batch: TrainingBatch) -> tuple[Tensor, Tensor, Tensor]:
+        """Also return the prefix' hidden states and mask, the state's token in front of them."""
         tokens, mask = batch.action_tokens, batch.action_token_mask
         if tokens is None or mask is None:
             raise ValueError("knowledge isolation: expected action tokens and their mask, got none")
@@ -193,18 +222,24 @@ class Policy(nn.Module):
         sequence = prefix.extended(self.ki_head.embedding(tokens), mask, Segment.ACTION)
         (hidden,) = self.vlm(sequence)
         each = self.ki_head.cross_entropies(hidden[:, length - 1 : -1], tokens, mask)
-        token_loss = mean_over_tokens(each, mask)
-        seen = self._prefix((hidden[:, :length].detach(),), prefix.mask)
-        flow_loss = self._flow_loss(seen, batch, drawn, real_columns)
-        total = self.config.ki_mse_weight * flow_loss + token_loss
-        return Losses(total=total, flow=flow_loss, tokens=token_loss)
+        return mean_over_tokens(each, mask), hidden[:, :length], prefix.mask
 
-    def _flow_loss(
+    def _action_loss(
         self, prefix: Prefix, batch: TrainingBatch, drawn: FlowDraw, real_columns: int
     ) -> Tensor:
-        noisy = flow.interpolate(batch.actions, drawn.noise, drawn.time)
-        predicted = self.velocity(noisy, drawn.time, batch.inputs.state, prefix)
-        target = flow.target_velocity(batch.actions, drawn.noise)
-        weights = torch.ones(real_columns, device=predicted.device)
+        weights = torch.ones(real_columns, device=batch.actions.device)
         weights[list(self.config.gripper_action_dims)] = self.config.gripper_loss_weight
-        return flow.flow_loss(predicted, target, batch.action_is_pad, weights)
+        if self.config.objective == "l1":
+            start = torch.zeros_like(batch.actions)
+            time = batch.actions.new_zeros(len(batch.actions))
+            predicted = self.velocity(start, time, batch.inputs.state, prefix)
+            return flow.l1_loss(predicted, batch.actions, batch.action_is_pad, weights)
+        draws = len(drawn.time) // len(batch.actions)
+        actions, state, is_pad = (
+            tensor.repeat_interleave(draws, dim=0)
+            for tensor in (batch.actions, batch.inputs.state, batch.action_is_pad)
+        )
+        noisy = flow.interpolate(actions, drawn.noise, drawn.time)
+        predicted = self.velocity(noisy, drawn.time, state, prefix)
+        target = flow.target_velocity(actions, drawn.noise)
+        return flow.flow_loss(predicted, target, is_pad, weights)

@@ -77,7 +77,7 @@ class RealtimePolicy:
         self.continuing = _continuing(policy, settings.continuing)
         self._policy = policy.requires_grad_(False)
         self._products = settings.products
-        self._steps = settings.steps or policy.config.num_inference_steps
+        self._steps = policy.steps(settings.steps)
         self._cancelled: Callable[[], bool] = never
         self._inputs = _buffers(policy)
         shape, device = policy.chunk_shape, policy.device
@@ -121,7 +121,7 @@ class RealtimePolicy:
 
         `cancelled` is asked before the loop, and, where there is no graph, before each step.
         """
-        self._noise.copy_(noise, non_blocking=True)
+        self._noise.copy_(self._policy.start(noise), non_blocking=True)
         continued = continuation is not None and self.continuing != "off"
         if continued:
             for name in ("target", "weight", "frozen"):
@@ -176,6 +176,12 @@ class RealtimePolicy:
 
 def _continuing(policy: Policy, wanted: Continuing | None) -> Continuing:
     trained = policy.config.rtc_trained_prefix
+    if policy.config.objective == "l1":
+        if wanted not in (None, "off"):
+            raise ConfigError(
+                f"rtc: expected off with objective l1, whose chunk comes at once, got {wanted}"
+            )
+        return "off"
     if wanted == "trained" and not trained:
         raise ConfigError(
             "rtc: expected a checkpoint that was trained with clean leading rows "

@@ -27,6 +27,7 @@ from labvla_policy.nodes.inputs import Inputs
 from labvla_policy.nodes.lockstep_link import LockStepLink
 from labvla_policy.nodes.loop import PolicyLoop
 from labvla_policy.nodes.move_to_server import MoveToServer
+from labvla_policy.nodes.moveit_planner import MissingPlanner, planner_for
 from labvla_policy.nodes.parameters import ParameterError
 from labvla_policy.nodes.policy_diagnostics import PolicyDiagnostics
 from labvla_policy.nodes.policy_parameters import (
@@ -35,6 +36,8 @@ from labvla_policy.nodes.policy_parameters import (
     LOADING,
     LOCKSTEP,
     OPTIONS,
+    PLANNER,
+    PLANNING_TIME,
     ROBOT,
     ROWS,
     SCHEDULING,
@@ -44,7 +47,7 @@ from labvla_policy.nodes.robot_link import RobotLink
 from labvla_policy.nodes.stamps import to_stamp
 from labvla_policy.nodes.teleop_server import TeleopServer
 from labvla_policy.runtime.arbiter import Arbiter
-from labvla_policy.runtime.beat import Beat, RealTime
+from labvla_policy.runtime.beat import Beat, RealTime, Step
 from labvla_policy.runtime.cell import Cell, CellError, load_cell
 from labvla_policy.runtime.cycle import Chunk, Cycle
 from labvla_policy.runtime.gate.gate import Gate
@@ -101,13 +104,14 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
             load_timeout=LOADING.read(self),
         )
         self._robot = RobotLink(self, self._watch_robot) if ROBOT.read(self) else None
+        self._ways = planner_for(self, self.cell, PLANNER.read(self), PLANNING_TIME.read(self))
         self._state = PolicyStatus.UNCONFIGURED
         self._lock = threading.Lock()
         self._ended = False
         self._clock_jumps = 0
         self._move_to = MoveToServer(
             self,
-            Mover(self.cell, gate),
+            Mover(self.cell, gate, ways=self._ways),
             Limits.of_cell(self.cell),
             self._arbiter,
             self._cycle,
@@ -151,12 +155,17 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
     def _follow_simulation(self) -> LockStepLink:
         return LockStepLink(
             self,
-            self._inputs,
-            self._controller,
-            self._outlet,
             self._ros_now,
+            self._has_arrived,
             self._is_idle,
+            lambda: (self._outlet.session, self._outlet.sent),
         )
+
+    def _has_arrived(self, step: Step) -> bool:
+        state = self._controller.references.last
+        if state is None or state < step.stamp:
+            return False
+        return all(self._inputs.has(topic, step.stamp) for topic in step.topics)
 
     def _is_idle(self) -> bool:
         return not (self._cycle.instruction or self._move_to.busy or self._teleop.busy)
@@ -170,7 +179,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         services = {
             "pause": self._pause,
             "resume": self._resume,
-            "stop": self._stop,
+            "stop": self._stop_for_somebody,
             "reset_stop": self._reset_stop,
         }
         if self._robot is None:  # else the robot node offers it: more than a stop is to be cleared
@@ -247,6 +256,11 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
             self._cycle.begin(self._cycle.instruction, self.now())
         return True, f"resumed{missing}"
 
+    def _stop_for_somebody(self) -> tuple[bool, str]:
+        if self._robot is not None:
+            self._robot.cancel_recovery()
+        return self._stop()
+
     def _stop(self) -> tuple[bool, str]:
         missing = self._controller.ask("stop")
         self._arbiter.stop()
@@ -317,6 +331,10 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
     def _why_robot_not(self) -> Refusal | None:
         return self._robot.why_not() if self._robot is not None else None
 
+    def _robots_words(self) -> str:
+        refusal = self._why_robot_not()
+        return f"{refusal.reason}: {refusal.detail}" if refusal else ""
+
     def _watch_robot(self) -> None:
         """Stop, latched, when the robot has stopped by itself or nobody watches it any more."""
         if self._state not in (PolicyStatus.ACTIVE, PolicyStatus.PAUSED):
@@ -345,6 +363,8 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         state = self._state
         if state == PolicyStatus.ACTIVE and not loop.ready.is_set():
             state = PolicyStatus.FAULT
+        elif state == PolicyStatus.LOADING and loop.ready.is_set():
+            state = PolicyStatus.READY  # a real cell's waits for its robots
         owner = self._arbiter.owner(t)
         last = cycle.last
         joints = self._inputs.states[self.cell.joint_states.topic]
@@ -353,7 +373,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
             PolicyStatus(
                 stamp=to_stamp(t),
                 state=state,
-                message=loop.fault,
+                message=loop.fault or self._robots_words(),
                 cell=self.cell.name,
                 cell_hash=self.cell.hash,
                 engine=self._engine,
@@ -399,6 +419,8 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         self._loop.ready.set()  # whoever waits for it need not any more
         self._move_to.end()
         self._teleop.end()
+        if self._ways is not None:
+            self._ways.end()
         if self._lockstep is not None:
             self._lockstep.beat.end()
         self._loop.end()
@@ -412,6 +434,9 @@ def main() -> int:
     except (CellError, ParameterError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    except MissingPlanner as missing:
+        sys.stderr.write(f"{missing}\n")
+        return 3
     threading.Thread(target=node.start_by_itself, daemon=True).start()
     run.until_signalled(node)
     return 0

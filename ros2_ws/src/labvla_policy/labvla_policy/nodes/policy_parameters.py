@@ -13,6 +13,11 @@ TIMEOUT = Number("engine_timeout", "s that the engine may take for an answer", 2
 LOADING = Number("load_timeout", "s that the engine may take to load and warm up", 120.0, 1, 3600)
 LOCKSTEP = Flag("lockstep", "live by the steps of a simulation that waits, not by the clock")
 ROBOT = Flag("robot", "real robots: move only while the robot node says that they are ready")
+PLANNERS = ("auto", "joint", "moveit")
+PLANNER = Text(
+    "planner", "of move_to; auto: MoveIt where it is installed and time is real", "auto", PLANNERS
+)
+PLANNING_TIME = Number("planning_time", "s that MoveIt may look for a way", 5.0, 0.1, 60.0)
 
 PARAMETERS: tuple[Declared, ...] = (
     CELL,
@@ -24,4 +29,6 @@ PARAMETERS: tuple[Declared, ...] = (
     LOADING,
     LOCKSTEP,
     ROBOT,
+    PLANNER,
+    PLANNING_TIME,
 )

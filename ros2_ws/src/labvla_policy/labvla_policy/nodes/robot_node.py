@@ -13,13 +13,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from labvla_msgs.msg import SafetyEvent
 from labvla_policy.nodes import qos, run
+from labvla_policy.nodes.diagnostics import Diagnostics
 from labvla_policy.nodes.events import Events
 from labvla_policy.nodes.parameters import ParameterError
 from labvla_policy.nodes.robot_parameters import CELL, CONTROLLERS, FAKE
@@ -28,12 +29,14 @@ from labvla_policy.nodes.robot_ports.fake import FakePort
 from labvla_policy.nodes.robot_ports.franka import FrankaPort
 from labvla_policy.nodes.robot_ports.manager import ControllerManager
 from labvla_policy.nodes.robot_ports.ur import UrPort
+from labvla_policy.nodes.robot_status import TOPIC, RobotStatus, to_message
 from labvla_policy.nodes.vendor import MissingMessages
 from labvla_policy.runtime.cell import CellError, load_cell
 from labvla_policy.runtime.cell.arm import Arm, UrDriver
+from labvla_policy.runtime.diagnosis import Finding, Level
 from labvla_policy.runtime.gripping.driver import Grip
 from labvla_policy.runtime.recovery import franka, ur
-from labvla_policy.runtime.recovery.overview import Overview, overview
+from labvla_policy.runtime.recovery.overview import Overview, finding, overview
 from labvla_policy.runtime.recovery.payload import PayloadKeeper
 from labvla_policy.runtime.recovery.port import RobotPort
 from labvla_policy.runtime.recovery.recovery import Phase, Recovery
@@ -62,7 +65,10 @@ class RobotNode(Node):  # type: ignore[misc]  # rclpy has no types
             )
         manager = ControllerManager(self, controllers)
         self._ports: dict[str, RobotPort] = {}
-        sequences: dict[str, tuple[Step, ...]] = {CELL_SUBJECT: cell_steps(controllers)}
+        ours = self.cell.controller.name
+        sequences: dict[str, tuple[Step, ...]] = {
+            CELL_SUBJECT: cell_steps(controllers, latches=ours in controllers)
+        }
         self._payloads: dict[str, tuple[PayloadKeeper, UrPort]] = {}
         for arm in self.cell.arms:
             if fake:
@@ -73,19 +79,22 @@ class RobotNode(Node):  # type: ignore[misc]  # rclpy has no types
             else:
                 sequences[arm.name] = franka.steps(arm.name)
                 self._ports[arm.name] = FrankaPort(self, arm, manager)
-        self._ports[CELL_SUBJECT] = CellPort(self, manager)  # after what is the cause of its halts
+        # After the arms: what halts one of them halts the controllers, too.
+        self._ports[CELL_SUBJECT] = CellPort(self, manager, ours)
         self._recovery = Recovery(self._ports, sequences)
         self._events = Events(self)
-        self._controller_stop = self.create_client(Trigger, f"{self.cell.controller.name}/stop")
+        self._controller_stop = self.create_client(Trigger, f"{ours}/stop")
         self._seen: Overview | None = None
-        self._told: tuple[float, DiagnosticStatus] = (float("-inf"), DiagnosticStatus())
-        self._publisher = self.create_publisher(DiagnosticStatus, "labvla/robot", qos.LATCHED)
+        self._told = (float("-inf"), RobotStatus(""))
+        self._publisher = self.create_publisher(DiagnosticStatus, TOPIC, qos.LATCHED)
         for name, action in (
             ("recover", self._recovery.begin),
             ("confirm_recovery", self._recovery.confirm),
+            ("cancel_recovery", self._recovery.cancel),
         ):
             self.create_service(Trigger, f"labvla/{name}", partial(self._answer, action))
         self.create_subscription(DiagnosticArray, "labvla/grips", self._on_grips, qos.LATCHED)
+        self._diagnostics = Diagnostics(self, self.cell.name, self._find)
         self.create_timer(STEP, self._step, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.get_logger().info(f"watches {', '.join(arm.name for arm in self.cell.arms)}")
 
@@ -119,8 +128,7 @@ class RobotNode(Node):  # type: ignore[misc]  # rclpy has no types
         self._notice(seen)
         for name, (keeper, port) in self._payloads.items():
             self._tell_payload(name, keeper, port, snapshots[name].halt is not None, t)
-        values = {name: found.words for name, found in snapshots.items()}
-        self._publish(seen, values)
+        self._publish(seen, {name: found.words for name, found in snapshots.items()})
 
     def _notice(self, seen: Overview) -> None:
         """Stop the controller when the robot has stopped; the policy stops by what it hears."""
@@ -133,30 +141,37 @@ class RobotNode(Node):  # type: ignore[misc]  # rclpy has no types
         refusal = Refusal(seen.halt.value, f"{seen.words}; {seen.halt.remedy}", seen.subject)
         self._events.tell(SafetyEvent.STOPPED, refusal.source, refusal, self._now(), 0)
 
-    def _publish(self, seen: Overview, words: dict[str, str]) -> None:
+    def _publish(self, seen: Overview, states: dict[str, str]) -> None:
         progress = self._recovery.progress
         active = progress.phase in (Phase.RUNNING, Phase.WAITING)
-        values = {
-            "reason": seen.halt.value if seen.halt else "",
-            "subject": seen.subject,
-            "recovery": progress.phase.value,
-            "step": f"{progress.step} of {progress.steps}" if progress.steps else "",
-            "doing": progress.text,
-            "confirm": progress.confirm,
-            **words,
-        }
-        level = DiagnosticStatus.OK if seen.halt is None else DiagnosticStatus.ERROR
-        status = DiagnosticStatus(
-            level=level,
-            name=f"{self.get_fully_qualified_name().lstrip('/')}: {self.cell.name}",
-            message=progress.text if active else seen.words,
-            hardware_id=self.cell.name,
-            values=[KeyValue(key=key, value=value) for key, value in values.items()],
+        status = RobotStatus(
+            cell=self.cell.name,
+            cell_hash=self.cell.hash,
+            ready=seen.halt is None,
+            line=progress.text if active else seen.words,
+            reason=seen.halt.value if seen.halt else "",
+            subject=seen.subject,
+            recovery=progress.phase.value,
+            step=f"{progress.step} of {progress.steps}" if progress.steps else "",
+            doing=progress.text,
+            confirm=progress.confirm,
+            states=states,
         )
         since, told = self._told
         if status != told or time.monotonic() - since >= STATUS_PERIOD:
             self._told = (time.monotonic(), status)
-            self._publisher.publish(status)
+            self._publisher.publish(to_message(status, self.get_fully_qualified_name()))
+
+    def _find(self, _t: int) -> list[Finding]:
+        recovery = self._recovery.progress
+        return [
+            *(finding(name, port.snapshot()) for name, port in self._ports.items()),
+            Finding(
+                "recovery",
+                Level.WARN if recovery.phase is Phase.FAILED else Level.OK,
+                recovery.text or recovery.phase.value,
+            ),
+        ]
 
     def _now(self) -> int:
         return int(self.get_clock().now().nanoseconds)

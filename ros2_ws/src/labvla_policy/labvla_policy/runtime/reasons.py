@@ -357,6 +357,30 @@ REASONS: dict[str, Reason] = {
                 "the motion is over, and the arms are not where it leads",
                 "look for what holds them; ask again",
             ),
+            "planner_unready": (
+                "MoveIt could not be started for this cell",
+                "its message says why; `planner:=joint` goes straight instead",
+            ),
+            "planner_no_plan": (
+                "MoveIt found no way to the goal",
+                "go over another posture; raise `planning_time`",
+            ),
+            "planner_timeout": (
+                "MoveIt did not answer in time",
+                "ask again; raise `planning_time`",
+            ),
+            "planner_answer": (
+                "MoveIt's answer is no way for this cell's joints",
+                "compare its configuration and the robot's description with the cell",
+            ),
+            "planner_start": (
+                "MoveIt's way begins somewhere else than the arms are",
+                "ask again while the arms stand; compare the joint states with the cell",
+            ),
+            "planner_goal": (
+                "MoveIt's way ends somewhere else than it should",
+                "compare its joint limits with the cell; ask again",
+            ),
         },
     ),
     **_group(

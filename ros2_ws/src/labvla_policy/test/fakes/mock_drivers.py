@@ -1,4 +1,5 @@
-"""franka_ros2 and ur_robot_driver as far as a recovery meets them, on their services and topics."""
+"""franka_ros2 and ur_robot_driver as far as a recovery meets them: on their services, actions and
+latched topics, under their names, and with the order that the real ones insist on."""
 
 from controller_manager_msgs.msg import ControllerState, HardwareComponentState
 from controller_manager_msgs.srv import (
@@ -13,6 +14,7 @@ from lifecycle_msgs.msg import State
 from rclpy.action import ActionServer
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.task import Future
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 from ur_dashboard_msgs.action import SetMode
@@ -20,31 +22,68 @@ from ur_dashboard_msgs.msg import RobotMode, SafetyMode
 from ur_msgs.srv import SetPayload
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+OURS = "labvla_controller"
+BROADCASTER = "franka_robot_state_broadcaster"
+
+
+class Behaviour:
+    """What drivers were asked, in order, and how they answer."""
+
+    def __init__(self):
+        self.asked = []
+        self.refuses = {}  # call -> words
+        self.deaf = set()  # calls that are never answered
+        self.idle = set()  # calls that are answered with success, and change nothing
+
+    async def perform(self, call, what):
+        """Return whether it was done, and words."""
+        self.asked.append(call)
+        if call in self.deaf:
+            await Future()
+        if call in self.refuses:
+            return False, self.refuses[call]
+        if call in self.idle:
+            return True, ""
+        words = what() or ""
+        return not words, words
+
+    def answer_trigger(self, node, service, call, what):
+        """Offer a Trigger service."""
+
+        async def on_request(_request, response):
+            response.success, response.message = await self.perform(call, what)
+            return response
+
+        node.create_service(Trigger, service, on_request)
 
 
 class MockManager:
-    """A controller manager with one controller of the stack, and hardware under it."""
+    """A controller manager: hardware of the arms, our controller, and broadcasters."""
 
-    def __init__(self, node: Node, components):
-        self.hardware = dict.fromkeys(components, "active")
-        self.controllers = {"labvla_controller": "active", "state_broadcaster": "active"}
+    def __init__(self, node: Node, behaviour: Behaviour):
+        self.behaviour = behaviour
+        self.hardware, self.connects = {}, {}
+        self.controllers = {OURS: "active"}
         self.switched = []
-        manager = "controller_manager"
-        node.create_service(ListControllers, f"{manager}/list_controllers", self._list)
-        node.create_service(
-            ListHardwareComponents, f"{manager}/list_hardware_components", self._components
-        )
-        node.create_service(
-            SetHardwareComponentState, f"{manager}/set_hardware_component_state", self._set
-        )
-        node.create_service(SwitchController, f"{manager}/switch_controller", self._switch)
+        for kind, name, answer in (
+            (ListControllers, "list_controllers", self._list),
+            (ListHardwareComponents, "list_hardware_components", self._components),
+            (SetHardwareComponentState, "set_hardware_component_state", self._set),
+            (SwitchController, "switch_controller", self._switch),
+        ):
+            node.create_service(kind, f"controller_manager/{name}", answer)
 
-    def lose(self):
-        self.hardware = dict.fromkeys(self.hardware, "unconfigured")
+    def add(self, component, connects=lambda: ""):
+        """Add hardware; `connects` says why it cannot be reached."""
+        self.hardware[component], self.connects[component] = "active", connects
+
+    def lose(self, component):
+        """One component takes all controllers down that use it."""
+        self.hardware[component] = "unconfigured"
         self.controllers = dict.fromkeys(self.controllers, "inactive")
 
     def _list(self, _request, response):
-        kinds = {"state_broadcaster": "franka_robot_state_broadcaster/FrankaRobotStateBroadcaster"}
+        kinds = {BROADCASTER: "franka_robot_state_broadcaster/FrankaRobotStateBroadcaster"}
         response.controller = [
             ControllerState(name=name, state=state, type=kinds.get(name, "labvla/Controller"))
             for name, state in self.controllers.items()
@@ -58,81 +97,92 @@ class MockManager:
         ]
         return response
 
-    def _set(self, request, response):
-        response.ok = request.target_state.label == "active" and self.may_connect()
-        if response.ok:
-            self.hardware[request.name] = "active"
+    async def _set(self, request, response):
+        def connect():
+            why = self.connects[request.name]()
+            if not why:
+                self.hardware[request.name] = request.target_state.label
+            return why
+
+        response.ok, _ = await self.behaviour.perform(f"activate {request.name}", connect)
         return response
 
-    def may_connect(self):
-        return True
-
-    def _switch(self, request, response):
-        self.switched.append(list(request.activate_controllers))
-        response.ok = all(state == "active" for state in self.hardware.values())
-        if response.ok:
+    async def _switch(self, request, response):
+        def switch():
+            if any(state != "active" for state in self.hardware.values()):
+                return "hardware is not active"
+            self.switched.append(list(request.activate_controllers))
             self.controllers |= dict.fromkeys(request.activate_controllers, "active")
+            return ""
+
+        response.ok, response.message = await self.behaviour.perform("switch", switch)
         return response
 
 
 class MockFranka:
     """One FR3 behind its driver; a reflex takes its hardware away."""
 
-    def __init__(self, node: Node):
-        self.manager = MockManager(node, ["FrankaHardwareInterface"])
-        self.manager.may_connect = lambda: self.mode == 1
-        self.mode, self.recoveries, self.stuck = 1, 0, False
-        self._states = node.create_publisher(
-            FrankaRobotState, "franka_robot_state_broadcaster/robot_state", 10
-        )
-        node.create_timer(0.02, self._tell)
-        self._action = ActionServer(
-            node, ErrorRecovery, "action_server/error_recovery", self._recover
-        )
+    def __init__(self, node: Node, manager: MockManager, prefix=""):
+        self.manager, self.behaviour = manager, manager.behaviour
+        self.component = f"{prefix}FrankaHardwareInterface"
+        self.mode, self.cleared = 1, True
+        manager.add(self.component, lambda: "" if self.cleared else "the robot is in an error")
+        if not prefix:  # two arms come without
+            manager.controllers[BROADCASTER] = "active"
+            self._states = node.create_publisher(FrankaRobotState, f"{BROADCASTER}/robot_state", 10)
+            node.create_timer(0.02, self._tell)
+        self._call = f"{prefix}error_recovery"
+        place = prefix.replace("_", "/")
+        name = f"{place}action_server/error_recovery"
+        self._action = ActionServer(node, ErrorRecovery, name, self._recover)
 
     def reflex(self, mode=4):
-        self.mode = mode
-        self.manager.lose()
+        """Stop, as after a collision: the driver loses the robot."""
+        self.mode, self.cleared = mode, False
+        self.manager.lose(self.component)
 
     def _tell(self):
-        if self.manager.controllers["state_broadcaster"] == "active":
+        if self.manager.controllers[BROADCASTER] == "active":
             state = FrankaRobotState(robot_mode=self.mode)
             state.last_motion_errors.joint_reflex = self.mode == 4
             self._states.publish(state)
 
-    def _recover(self, goal):
-        self.recoveries += 1
-        if self.stuck:
-            goal.abort()
-        else:
-            self.mode = 1
+    async def _recover(self, goal):
+        def clear():
+            if self.mode == 5:
+                return "the stop button is pressed"
+            self.mode, self.cleared = 1, True
+            return ""
+
+        done, _ = await self.behaviour.perform(self._call, clear)
+        if done:
             goal.succeed()
+        else:
+            goal.abort()
         return ErrorRecovery.Result()
 
 
 class MockUr:
     """One UR behind its driver, dashboard and state helper."""
 
-    def __init__(self, node: Node):
-        self.node = node
-        self.manager = MockManager(node, ["ur"])
-        self.asked, self.payloads = [], []
-        self.refuses = {}
-        io = "io_and_status_controller"
+    def __init__(self, node: Node, manager: MockManager, prefix=""):
+        self.manager, self.behaviour, self.prefix = manager, manager.behaviour, prefix
+        manager.add(f"{prefix}ur")
+        self.payloads, self.modes_asked = [], []
+        io, place = f"{prefix}io_and_status_controller", prefix.replace("_", "/")
         self._robot = node.create_publisher(RobotMode, f"{io}/robot_mode", LATCHED)
         self._safety = node.create_publisher(SafetyMode, f"{io}/safety_mode", LATCHED)
         self._program = node.create_publisher(Bool, f"{io}/robot_program_running", LATCHED)
-        for name, what in (
-            ("dashboard_client/stop", lambda: self.tell(program=False)),
-            ("dashboard_client/unlock_protective_stop", lambda: self.tell(safety=1)),
-            ("dashboard_client/play", lambda: self.tell(program=True)),
-            (f"{io}/resend_robot_program", lambda: self.tell(program=True)),
+        for service, call, what in (
+            (f"{place}dashboard_client/stop", "stop", self._stop),
+            (f"{place}dashboard_client/unlock_protective_stop", "unlock", self._unlock),
+            (f"{place}dashboard_client/play", "play", self._play),
+            (f"{io}/resend_robot_program", "resend", self._play),
         ):
-            node.create_service(
-                Trigger, name, lambda _, r, name=name, what=what: self._trigger(name, what, r)
-            )
+            self.behaviour.answer_trigger(node, service, f"{prefix}{call}", what)
         node.create_service(SetPayload, f"{io}/set_payload", self._set_payload)
-        self._action = ActionServer(node, SetMode, "ur_robot_state_helper/set_mode", self._mode)
+        name = f"{place}ur_robot_state_helper/set_mode"
+        self._action = ActionServer(node, SetMode, name, self._set_mode)
         self.robot, self.safety, self.program = 7, 1, True
         self.tell()
 
@@ -144,44 +194,51 @@ class MockUr:
         self._robot.publish(RobotMode(mode=self.robot))
         self._safety.publish(SafetyMode(mode=self.safety))
         self._program.publish(Bool(data=self.program))
-        # controller_stopper
-        state = "active" if self.program and self.safety == 1 else "inactive"
-        self.manager.controllers["labvla_controller"] = state
+        if not self.program or self.safety != 1:  # controller_stopper
+            self.manager.controllers[OURS] = "inactive"
 
-    def _trigger(self, name, what, response):
-        self.asked.append(name.rsplit("/", 1)[1])
-        response.message = self.refuses.get(self.asked[-1], "")
-        response.success = not response.message
-        if response.success:
-            what()
-        return response
+    def _stop(self):
+        self.tell(program=False)
 
-    def _mode(self, goal):
-        self.asked.append("set_mode")
-        self.tell(robot=goal.request.target_robot_mode, safety=1)
-        goal.succeed()
-        return SetMode.Result(success=True)
+    def _unlock(self):
+        if self.safety != 3:
+            return "not in a protective stop"
+        self.tell(safety=1)
+        return ""
+
+    def _play(self):
+        if self.safety != 1 or self.robot != 7:
+            return "the robot cannot run a program now"
+        self.tell(program=True)
+        return ""
+
+    async def _set_mode(self, goal):
+        self.modes_asked.append(goal.request)
+
+        def power():
+            self.tell(robot=goal.request.target_robot_mode, safety=1)
+
+        done, words = await self.behaviour.perform(f"{self.prefix}set_mode", power)
+        goal.succeed()  # the real one ends regularly, too, and says in its result that it failed
+        return SetMode.Result(success=done, message=words)
 
     def _set_payload(self, request, response):
         self.payloads.append(round(request.mass, 3))
-        response.success = True
+        response.success = "payload" not in self.behaviour.refuses
         return response
 
 
 class Stack:
     """The policy and the controller, as far as a recovery asks them."""
 
-    def __init__(self, node: Node):
+    def __init__(self, node: Node, behaviour: Behaviour, policy=True):
         self.stops, self.resets = 0, 0
-        node.create_service(Trigger, "labvla_controller/stop", self._stop)
-        node.create_service(Trigger, "labvla/reset_stop", self._reset)
+        behaviour.answer_trigger(node, f"{OURS}/stop", "controller stop", self._stop)
+        who = "labvla" if policy else OURS
+        behaviour.answer_trigger(node, f"{who}/reset_stop", "reset_stop", self._reset)
 
-    def _stop(self, _request, response):
+    def _stop(self):
         self.stops += 1
-        response.success = True
-        return response
 
-    def _reset(self, _request, response):
+    def _reset(self):
         self.resets += 1
-        response.success = True
-        return response

@@ -333,6 +333,12 @@ def test_franka_modes(mode, hardware, halt):
     assert franka.snapshot(mode, hardware).halt is halt
 
 
+def test_a_franka_whose_mode_was_told_and_is_not_any_more_may_not_move():
+    seen = franka.snapshot(None, "active", told_before=True)
+    assert seen.halt is Halt.IDLE
+    assert "not told any more" in seen.words
+
+
 @pytest.mark.parametrize(
     ("mode", "safety", "program", "halt"),
     [
@@ -344,7 +350,21 @@ def test_franka_modes(mode, hardware, halt):
         (7, 3, True, Halt.PROTECTIVE),
         (7, 12, True, Halt.SAFEGUARD),
         (7, 8, True, Halt.FAULT),
+        (7, 2, False, Halt.IDLE),
+        (7, 4, True, Halt.FAULT),
+        (7, 5, True, Halt.SAFEGUARD),
+        (7, 7, True, Halt.EMERGENCY),
+        (7, 9, True, Halt.FAULT),
+        (7, 10, True, Halt.FAULT),
         (7, 11, True, Halt.FAULT),
+        (7, 13, True, Halt.SAFEGUARD),
+        (-1, 1, False, Halt.FAULT),
+        (0, 1, False, Halt.FAULT),
+        (2, 1, False, Halt.IDLE),
+        (3, 1, False, Halt.IDLE),
+        (4, 1, False, Halt.IDLE),
+        (8, 1, False, Halt.FAULT),
+        (7, 14, True, Halt.FAULT),
         (6, 1, False, Halt.BY_HAND),
         (1, 1, False, Halt.FAULT),
         (42, 1, True, Halt.FAULT),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from labvla_policy.engines.base import EngineError
+from labvla_policy.runtime.refusal import Refused
 from labvla_policy.runtime.types import NANOSECONDS
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ class PolicyInTime:
             if turn.begins:
                 self._engine.begin(turn.question.observation)
             prediction = self._engine.infer(turn.question)
+        except Refused as refused:
+            self._tally.refused(refused.refusal, t)
         except EngineError:
             self._tally.counts["engine: engine_error"] += 1
         spent = time.perf_counter() - begin

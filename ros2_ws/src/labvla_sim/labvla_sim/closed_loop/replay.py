@@ -49,6 +49,8 @@ class Setting:
 
     episode: Episode
     things: Array | None = None  # where everything is, as in a snapshot; None: as the episode says
+    heating: bool = False  # the hot plate runs already
+    temperature: float | None = None  # degrees Celsius of the plate; None: the room's
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +96,7 @@ def drive(
     trial.load(replace(setting.episode, joints=joints, widths=widths))
     if setting.things is not None:
         sim.place(setting.things)
+    sim.set_hot_plate(setting.heating, setting.temperature)
     return _Drive(trial, course).run(lambda: trial.verdict, progress)
 
 

@@ -29,7 +29,6 @@ VARIATION: VariationName = "train"
 # Seeds of attempts: two datasets with other seeds never have an episode in common.
 SEEDS_APART = 1_000_000
 _LONGEST_END = 2.0  # s that the expert may go on after success, until it has nothing more to do
-_LAST_PHASE = {"press": "started", "pick": "raised"}
 _JITTER = 0.002  # s: stamps are whole milliseconds
 
 
@@ -155,7 +154,7 @@ class _Enough:
 def _check(cell: Cell, result: EpisodeResult, moments: list[Moment]) -> None:
     if not result.success:
         raise Refused("failed", result.reason)
-    if result.phase != _LAST_PHASE[result.episode.task]:
+    if result.phase != TASKS[result.episode.task].done:
         raise Refused("undone", f"at the end: {result.phase}")
     if result.stops:
         raise Refused("stopped", ", ".join(f"{name} {n}" for name, n in result.stops.items()))

@@ -13,12 +13,14 @@ from labvla_policy.runtime.types import NANOSECONDS, Observation, Prediction
 from labvla_sim.experts.registry import make_expert
 from labvla_sim.tasks.episode import sample_episode
 from labvla_sim.tasks.registry import TASKS
+from labvla_sim.tasks.sampling import holds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from labvla_policy.runtime.cell import Cell
     from labvla_sim.experts.base import Expert, Plan
+    from labvla_sim.scene.description import SceneDescription
     from labvla_sim.tasks.variation import VariationName
     from labvla_sim.truth_text import SceneTruth
 
@@ -75,10 +77,16 @@ class TruthEngine:
     def close(self) -> None:
         """Give back nothing: whoever made the engine owns the truth."""
 
+    def expert(self, task: str, scene: SceneDescription, seed: int) -> Expert:
+        """Return who does a task in a scene."""
+        return make_expert(self._cell, task, scene)
+
     def _choose(self, task: str, newest: SceneTruth) -> None:
         self._scene = _scene(newest)
         episode = sample_episode(self._cell, *self._scene)
-        self._expert = make_expert(self._cell, task, episode.scene)
+        if not holds(episode.scene, TASKS[task].target):
+            raise EngineError(f"expert: there is no {TASKS[task].target} in this scene")
+        self._expert = self.expert(task, episode.scene, episode.seed)
         self._expert.begin()
 
 

@@ -49,6 +49,12 @@ class HotPlateDevice:
         loss = _LOSS * (self._temperature - _AMBIENT)
         self._temperature += (power - loss) / _HEAT_CAPACITY * dt
 
+    def restore(self, running: bool, temperature: float | None) -> None:
+        """Go on from what a person once read off; an unknown temperature is the room's."""
+        self._running = running
+        self._temperature = _AMBIENT if temperature is None else temperature
+        self._closed_for = 0.0
+
     @property
     def state(self) -> HotPlateState:
         """The state after the last tick."""

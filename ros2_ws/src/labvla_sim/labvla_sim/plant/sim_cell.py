@@ -143,6 +143,12 @@ class SimCell:
             self._data.qvel[:] = 0.0
             mujoco.mj_forward(self.scene.model, self._data)
 
+    def set_hot_plate(self, running: bool, temperature: float | None) -> None:
+        """Have the hot plate be as it was once; a scene without one stays as it is."""
+        with self._lock:
+            if self._plate is not None:
+                self._plate.restore(running, temperature)
+
     @property
     def stamp(self) -> int:
         """Simulated time in ns; it never goes back, not even at a reset."""

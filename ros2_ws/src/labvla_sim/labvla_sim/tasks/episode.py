@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from labvla_sim.scene.description import SceneDescription
-from labvla_sim.tasks.registry import TASKS
-from labvla_sim.tasks.sampling import sample_scene
+from labvla_sim.tasks.registry import TASKS, next_task
+from labvla_sim.tasks.sampling import sample_scene, without
 from labvla_sim.tasks.variation import VARIATIONS, VariationName
 
 if TYPE_CHECKING:
@@ -41,10 +41,16 @@ def sample_episode(cell: Cell, task: str, seed: int, variation: VariationName = 
     if variation not in VARIATIONS:
         raise ValueError(f"expected a variation of {sorted(VARIATIONS)}, got {variation!r}")
     asked, ranges = TASKS[task], VARIATIONS[variation]
-    label = zlib.crc32(f"{task}/{variation}".encode())
-    random = np.random.default_rng([seed, label])
-    scene = sample_scene(cell, ranges, VARIATIONS["id"], asked.target, random)
-    wordings = asked.held_out if variation == "ood" else asked.wordings
+    posed, label = asked, f"{task}/{variation}"
+    if ranges.others_scene is not None:
+        # Drawn as the other task's episode is: scene, posture and noise are the same.
+        posed, ranges = next_task(task), VARIATIONS[ranges.others_scene]
+        label = f"{posed.name}/{ranges.name}"
+    random = np.random.default_rng([seed, zlib.crc32(label.encode())])
+    scene = sample_scene(cell, ranges, VARIATIONS["id"], posed.target, random)
+    if ranges.absent:
+        scene = without(scene, asked.target)
+    wordings = asked.held_out if ranges.held_out_wordings else asked.wordings
     instruction = wordings[int(random.integers(len(wordings)))]
     joints: list[float] = []
     widths: list[float] = []

@@ -6,14 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from labvla_sim.tasks.absence import AbsenceJudge
 from labvla_sim.tasks.pick import PickJudge
 from labvla_sim.tasks.press import PressJudge
+from labvla_sim.tasks.sampling import Target, holds
 
 if TYPE_CHECKING:
     from labvla_sim.plant.truth import Truth
     from labvla_sim.scene.description import SceneDescription
     from labvla_sim.tasks.judging import Judge
-    from labvla_sim.tasks.sampling import Target
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Task:
     held_out: tuple[str, ...]  # only for `ood`
     target: Target  # whose pose decides what is in and out of distribution
     time_limit: float  # s
+    done: str  # the judge's phase in which the task is done
     judge: Callable[[SceneDescription, Truth], Judge]
 
 
@@ -45,6 +47,7 @@ TASKS: dict[str, Task] = {
             held_out=("Switch the heating plate on", "Push the button to start heating"),
             target="hot_plate",
             time_limit=20.0,
+            done="started",
             judge=PressJudge,
         ),
         Task(
@@ -60,7 +63,20 @@ TASKS: dict[str, Task] = {
             held_out=("Raise the glass beaker off the bench", "Grab the beaker and hold it up"),
             target="beaker",
             time_limit=20.0,
+            done="raised",
             judge=PickJudge,
         ),
     )
 }
+
+
+def next_task(name: str) -> Task:
+    """Return the task after this one, in a circle."""
+    names = list(TASKS)
+    return TASKS[names[(names.index(name) + 1) % len(names)]]
+
+
+def new_judge(name: str, scene: SceneDescription, start: Truth) -> Judge:
+    """Return who judges a task in a scene; without the task's object nothing may be done."""
+    task = TASKS[name]
+    return task.judge(scene, start) if holds(scene, task.target) else AbsenceJudge()

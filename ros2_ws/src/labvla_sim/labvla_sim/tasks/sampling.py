@@ -54,7 +54,7 @@ class NoRoom(RuntimeError):
 def sample_scene(
     cell: Cell, variation: Variation, known: Variation, target: Target, random: Random
 ) -> SceneDescription:
-    """Draw one scene; in a variation other than `known` the target stands outside of known."""
+    """Draw one scene; where the variation says so, the target stands outside of `known`."""
     beaker, plate = _poses(cell, variation, known, target, random)
     stirrer = _stirrer(beaker, plate, random, variation.colours)
     return SceneDescription(
@@ -66,6 +66,21 @@ def sample_scene(
         look=_look(variation.colours, random),
         camera_shifts=tuple(_shift(camera.name, variation, random) for camera in cell.cameras),
     )
+
+
+def without(scene: SceneDescription, target: Target) -> SceneDescription:
+    """Return the same scene without one of its objects."""
+    if target == "hot_plate":
+        return replace(scene, hot_plate=None)
+    beakers = tuple(beaker for beaker in scene.beakers if beaker.name != target)
+    return replace(scene, beakers=beakers)
+
+
+def holds(scene: SceneDescription, target: Target) -> bool:
+    """Whether a target stands in a scene."""
+    if target == "hot_plate":
+        return scene.hot_plate is not None
+    return any(beaker.name == target for beaker in scene.beakers)
 
 
 def button_position(plate: HotPlate) -> Array:
@@ -111,7 +126,7 @@ def _poses(
     for _ in range(_TRIES):
         beaker_place = _place(variation.beaker, random)
         plate_place = _place(variation.hot_plate, random)
-        if variation.name == "ood":
+        if variation.target_outside:
             place = beaker_place if target == "beaker" else plate_place
             region = known.beaker if target == "beaker" else known.hot_plate
             if region.contains(place.x, place.y, place.yaw):

@@ -8,7 +8,7 @@ import numpy as np
 
 from labvla_sim.tasks.episode import Episode, sample_episode
 from labvla_sim.tasks.judging import RATE, Verdict
-from labvla_sim.tasks.registry import TASKS
+from labvla_sim.tasks.registry import TASKS, new_judge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,7 @@ class Trial:
             episode.scene, np.array(episode.joints), np.array(episode.widths), episode.seed
         )
         self._episode = episode
-        self._judge = TASKS[episode.task].judge(episode.scene, self.sim.truth())
+        self._judge = new_judge(episode.task, episode.scene, self.sim.truth())
         self._looks = 0
         return episode
 

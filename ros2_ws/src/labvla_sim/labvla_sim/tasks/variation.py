@@ -6,6 +6,9 @@ has never met. `ood` has wider poses, of which the task's own object always lies
 
 Held out, so that `ood` stays a test: its colours, its two additional kinds of clutter and its
 wordings, which `train` never draws; and the outer part of its light and of its cameras' shifts.
+
+`ood_…` is `id` with one thing of `ood`, to see what a policy cannot bear. `swapped` is a scene of
+another task's `id` with this task's wording; `absent` is `id` without the task's own object.
 """
 
 from __future__ import annotations
@@ -19,7 +22,18 @@ import numpy as np
 from labvla_sim.scene.description import ClutterKind, Rgb
 
 Span = tuple[float, float]
-VariationName = Literal["train", "id", "ood"]
+VariationName = Literal[
+    "train",
+    "id",
+    "ood",
+    "ood_layout",
+    "ood_looks",
+    "ood_camera",
+    "ood_wording",
+    "ood_clutter",
+    "swapped",
+    "absent",
+]
 Surface = Literal["bench", "mat", "wall", "glass", "liquid", "device", "button", "clutter"]
 
 
@@ -113,6 +127,10 @@ class Variation:
     clutter_count: tuple[int, int]
     clutter_kinds: tuple[ClutterKind, ...]
     start_noise: float  # rad, standard deviation per joint around the starting posture
+    target_outside: bool = False  # whether the task's own object always stands outside of `id`
+    held_out_wordings: bool = False  # whether the instruction is one that training never says
+    others_scene: VariationName | None = None  # the scene is what another task has in this one
+    absent: bool = False  # whether the task's own object is taken away
 
 
 _FULL_TURN = np.deg2rad(45.0)
@@ -189,6 +207,10 @@ _TRAIN = replace(
     start_noise=0.10,
 )
 
+_NEW_LIGHTING = Lighting((0.60, 1.40), (-2.2, 2.4), (0.65, 1.40), (0.0, 0.20))
+_NEW_CLUTTER: tuple[ClutterKind, ...] = ("wash_bottle", "bottle")
+_FAR, _TURNED = 0.02, float(np.deg2rad(2.0))  # cameras: m, rad
+
 _OOD = replace(
     _ID,
     name="ood",
@@ -197,14 +219,33 @@ _OOD = replace(
     scale=(0.92, 1.06),
     filling=(0.0, 0.75),
     colours=_NEW_COLOURS,
-    lighting=Lighting((0.60, 1.40), (-2.2, 2.4), (0.65, 1.40), (0.0, 0.20)),
-    camera_position=0.02,
-    camera_angle=float(np.deg2rad(2.0)),
+    lighting=_NEW_LIGHTING,
     clutter_count=(2, 4),
-    clutter_kinds=("tip_box", "notebook", "tape", "tube_rack", "wash_bottle", "bottle"),
+    clutter_kinds=(*_ID.clutter_kinds, *_NEW_CLUTTER),
     start_noise=0.10,
+    target_outside=True,
+    held_out_wordings=True,
+    camera_position=_FAR,
+    camera_angle=_TURNED,
 )
 
+_ONE_THING = (
+    replace(
+        _ID,
+        name="ood_layout",
+        beaker=_KNOWN_BEAKER.widened(0.05),
+        hot_plate=_KNOWN_PLATE.widened(0.05),
+        target_outside=True,
+    ),
+    replace(_ID, name="ood_looks", colours=_NEW_COLOURS, lighting=_NEW_LIGHTING),
+    replace(_ID, name="ood_camera", camera_position=_FAR, camera_angle=_TURNED),
+    replace(_ID, name="ood_wording", held_out_wordings=True),
+    replace(_ID, name="ood_clutter", clutter_count=(2, 2), clutter_kinds=_NEW_CLUTTER),
+)
+
+_SWAPPED = replace(_ID, name="swapped", others_scene="id")
+_ABSENT = replace(_ID, name="absent", absent=True)
+
 VARIATIONS: dict[VariationName, Variation] = {
-    variation.name: variation for variation in (_TRAIN, _ID, _OOD)
+    variation.name: variation for variation in (_TRAIN, _ID, _OOD, *_ONE_THING, _SWAPPED, _ABSENT)
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from dataclasses import asdict
 
 from rich.console import Console
@@ -11,10 +12,11 @@ from rich.padding import Padding
 from labvla_bringup.cli.common import add_json
 from labvla_bringup.cli.errors import ExitCode, UsageError
 from labvla_bringup.console import print_json
-from labvla_bringup.doctor import Context, Result, examine
+from labvla_bringup.doctor import Context, Result, dds, examine
 from labvla_bringup.doctor.checks import CHECKS, HARDWARE_CHECKS
+from labvla_bringup.doctor.other_side import ANSWER
 
-_MARKS = {"pass": "[green]pass[/]", "fail": "[bold red]FAIL[/]", "skip": "[yellow]skip[/]"}
+_MARKS = {"pass": "[green]pass[/]", "fail": "[bold red]FAIL[/]", "skip": "[yellow]  - [/]"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,11 +32,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="robots, network, clocks and realtime, too: on the computer that runs the drivers",
     )
+    parser.add_argument(
+        "--answer",
+        action="store_true",
+        help="answer the test images of a doctor in another container or on another computer, "
+        "until Ctrl-C",
+    )
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run all checks; exit code 1 when one fails."""
+    if arguments.answer:
+        return _answer()
     if arguments.hardware and arguments.cell is None:
         raise UsageError("--hardware: expected a CELL, whose robots are asked")
     checks = CHECKS + HARDWARE_CHECKS if arguments.hardware else CHECKS
@@ -51,9 +61,17 @@ def run(arguments: argparse.Namespace) -> int:
     return ExitCode.DONE if ok else ExitCode.NO
 
 
+def _answer() -> int:
+    print("answers test images; on the other side: labvla doctor CELL --hardware", flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        dds.echo(ANSWER, lambda: False)
+    return ExitCode.DONE
+
+
 def _show(result: Result) -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"{_MARKS[result.result]}  {result.name:<17}", end="")
-    console.print(result.detail, markup=False)
+    unknown = "not checked: " if result.result == "skip" else ""
+    console.print(f"{unknown}{result.detail}", markup=False)
     if result.hint:
         console.print(Padding(f"→ {result.hint}", (0, 0, 0, 23)), markup=False)

@@ -16,7 +16,7 @@ from labvla_bringup.cli.common import (
 )
 from labvla_bringup.cli.errors import Refusal, UsageError
 from labvla_bringup.console import LogPrinter
-from labvla_bringup.stack import Pacing, Simulation, StackError, describe
+from labvla_bringup.stack import Pacing, Simulation, StackError, Views, describe
 from labvla_bringup.supervisor import Supervisor, SupervisorError, new_log_dir
 from labvla_policy.runtime.scheduling.scheduler import Mode
 
@@ -40,6 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder for episodes (default: $LABVLA_RECORDINGS, or else out/recordings)",
     )
     add_window(parser)
+    parser.add_argument(
+        "--monitor",
+        action="store_true",
+        help="publish labvla/markers for rviz or Foxglove: plans, boxes, cameras, status",
+    )
     parser.add_argument(
         "--pacing",
         choices=get_args(Pacing),
@@ -76,6 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
             engine_options=engine_options(arguments),
             scheduling=arguments.scheduling,
             simulation=Simulation(arguments.pacing, arguments.speed, arguments.window),
+            views=Views(markers=arguments.monitor),
         )
     except StackError as error:
         raise UsageError(str(error)) from None

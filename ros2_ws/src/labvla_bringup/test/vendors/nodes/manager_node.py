@@ -7,15 +7,19 @@ once, is configured before it is activated, and a strict switch is all or nothin
 
 import contextlib
 import json
+from xml.etree import ElementTree
 
 import rclpy
-from controller_manager_msgs.msg import ControllerState
+from controller_manager_msgs.msg import ControllerState, HardwareComponentState
 from controller_manager_msgs.srv import (
     ConfigureController,
     ListControllers,
+    ListHardwareComponents,
     LoadController,
+    SetHardwareComponentState,
     SwitchController,
 )
+from lifecycle_msgs.msg import State
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -35,12 +39,16 @@ class Manager(Node):
         )
         self._states = {}
         self._switches = []
+        self._hardware = {}
+        self.create_subscription(String, "robot_description", self._on_description, LATCHED)
         self._books = self.create_publisher(String, "~/books", LATCHED)
         for kind, name, answer in (
             (ListControllers, "list_controllers", self._on_list),
             (LoadController, "load_controller", self._on_load),
             (ConfigureController, "configure_controller", self._on_configure),
             (SwitchController, "switch_controller", self._on_switch),
+            (ListHardwareComponents, "list_hardware_components", self._on_list_hardware),
+            (SetHardwareComponentState, "set_hardware_component_state", self._on_set_hardware),
         ):
             self.create_service(kind, f"~/{name}", answer)
 
@@ -53,6 +61,24 @@ class Manager(Node):
             ControllerState(name=name, state=state, type=self._told(name, "type"))
             for name, state in self._states.items()
         ]
+        return response
+
+    def _on_description(self, message):
+        root = ElementTree.fromstring(message.data)
+        for component in root.iter("ros2_control"):
+            self._hardware.setdefault(component.get("name"), "active")
+
+    def _on_list_hardware(self, _, response):
+        response.component = [
+            HardwareComponentState(name=name, state=State(label=state))
+            for name, state in self._hardware.items()
+        ]
+        return response
+
+    def _on_set_hardware(self, request, response):
+        response.ok = request.name in self._hardware
+        if response.ok:
+            self._hardware[request.name] = request.target_state.label
         return response
 
     def _on_load(self, request, response):

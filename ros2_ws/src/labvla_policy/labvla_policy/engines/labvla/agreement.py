@@ -73,15 +73,33 @@ def _contract_differences(loaded: LoadedPolicy, cell: Cell, space: ActionSpace) 
     return []
 
 
+def shown(loaded: LoadedPolicy, cell: Cell) -> tuple[int, ...]:
+    """Return which of the cell's pictures the policy is shown, in the order of its slots.
+
+    One that was trained with fewer cameras than the cell has, and knows them by name, is shown
+    these; any other is shown all.
+    """
+    trained, own = _trained(loaded), [camera.name for camera in cell.policy_cameras]
+    if trained and set(trained) < set(own):
+        return tuple(own.index(name) for name in trained)
+    return tuple(range(len(own)))
+
+
+def _trained(loaded: LoadedPolicy) -> list[str]:
+    return [name.removeprefix(_CAMERA_PREFIX) for name in loaded.schema.cameras]
+
+
 def _cameras(loaded: LoadedPolicy, cell: Cell) -> int:
-    """Return how many cameras the policy was trained with; slots where it does not say."""
+    """Return how many cameras the policy expects of a cell; slots where it does not say."""
     own, slots = len(cell.policy_cameras), loaded.policy.vlm.camera_slots
+    if len(shown(loaded, cell)) < own:
+        return own
     return len(loaded.schema.cameras) or (own if own <= slots else slots)
 
 
 def _camera_order(loaded: LoadedPolicy, cell: Cell) -> Iterator[str]:
     """Where the checkpoint knows the cell's cameras by name, each has to be in its slot."""
-    trained = [name.removeprefix(_CAMERA_PREFIX) for name in loaded.schema.cameras]
+    trained = _trained(loaded)
     own = [camera.name for camera in cell.policy_cameras]
     if set(trained) == set(own) and trained != own:
         yield (

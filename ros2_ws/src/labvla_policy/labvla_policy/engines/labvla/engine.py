@@ -21,7 +21,7 @@ from labvla_policy.model.errors import InputError, ModelError, Unavailable
 from labvla_policy.model.inference import LoadedPolicy, load_policy
 from labvla_policy.model.live import Committed, LivePolicy
 from labvla_policy.model.realtime import RealtimeSettings
-from labvla_policy.runtime.cell import Cell, load_cell
+from labvla_policy.runtime.cell import load_cell
 from labvla_policy.runtime.refusal import Refusal, Refused
 from labvla_policy.runtime.targets import absolute_targets, rows_of_prefix
 from labvla_policy.runtime.types import Observation, Prediction
@@ -35,9 +35,10 @@ class LabvlaEngine:
         self._options = options = LabvlaOptions.parse(spec.options)
         loaded = _load(options)
         self._space = agreement.check(loaded, self._cell)
+        self._shown = agreement.shown(loaded, self._cell)
         try:
             self._live = LivePolicy(loaded, _settings(options))
-            seconds = self._live.warm_up(_frame_sizes(self._cell))
+            seconds = self._live.warm_up(self._frame_sizes())
         except (ModelError, torch.OutOfMemoryError) as error:
             raise EngineError(f"labvla: {error}") from None
         self._tell(loaded, seconds)
@@ -61,7 +62,7 @@ class LabvlaEngine:
         self._check_prompt(observation.instruction)
         try:
             answer = self._live.ask(
-                observation.images,
+                [observation.images[place] for place in self._shown],
                 observation.state,
                 observation.instruction,
                 self._committed(question),
@@ -74,6 +75,10 @@ class LabvlaEngine:
 
     def close(self) -> None:
         """Give back nothing: the process ends."""
+
+    def _frame_sizes(self) -> list[tuple[int, int]]:
+        cameras = [self._cell.policy_cameras[place] for place in self._shown]
+        return [(camera.height, camera.width) for camera in cameras]
 
     def _committed(self, question: Question) -> Committed | None:
         prefix = question.prefix
@@ -136,7 +141,3 @@ def _settings(options: LabvlaOptions) -> RealtimeSettings:
         products=options.products,
         graphs=options.graphs,
     )
-
-
-def _frame_sizes(cell: Cell) -> list[tuple[int, int]]:
-    return [(camera.height, camera.width) for camera in cell.policy_cameras]

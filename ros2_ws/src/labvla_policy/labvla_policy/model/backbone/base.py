@@ -36,6 +36,16 @@ class Backbone(nn.Module, ABC):
     def token_embedding(self) -> nn.Embedding:
         """The table of the text's tokens."""
 
+    @property
+    @abstractmethod
+    def language_layers(self) -> nn.ModuleList:
+        """The layers that pictures and words go through together."""
+
+    @property
+    @abstractmethod
+    def vision_blocks(self) -> nn.ModuleList:
+        """What pictures go through by themselves, in blocks."""
+
     @abstractmethod
     def vision_parameters(self) -> Iterable[nn.Parameter]:
         """What training freezes together with the eyes."""

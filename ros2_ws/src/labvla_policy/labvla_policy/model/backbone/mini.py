@@ -179,6 +179,16 @@ class MiniBackbone(Backbone):
         """The table of the words."""
         return self.words
 
+    @property
+    def language_layers(self) -> nn.ModuleList:
+        """The transformer's layers."""
+        return self.layers
+
+    @property
+    def vision_blocks(self) -> nn.ModuleList:
+        """One eye for each camera."""
+        return self.eyes
+
     def vision_parameters(self) -> Iterable[nn.Parameter]:
         """All eyes."""
         parameters: Iterable[nn.Parameter] = self.eyes.parameters()

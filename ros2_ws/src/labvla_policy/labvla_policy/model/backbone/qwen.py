@@ -78,6 +78,16 @@ class QwenBackbone(Backbone):
         """The table of the text's tokens."""
         return self.model.language_model.embed_tokens
 
+    @property
+    def language_layers(self) -> nn.ModuleList:
+        """The language model's layers."""
+        return self.model.language_model.layers
+
+    @property
+    def vision_blocks(self) -> nn.ModuleList:
+        """The vision tower's blocks."""
+        return self.model.visual.blocks
+
     def vision_parameters(self) -> Iterable[nn.Parameter]:
         """The vision tower with its merger."""
         parameters: Iterable[nn.Parameter] = self.model.visual.parameters()

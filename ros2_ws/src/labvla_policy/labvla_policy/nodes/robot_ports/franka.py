@@ -19,6 +19,7 @@ from labvla_policy.runtime.recovery.state import Snapshot
 from labvla_policy.runtime.report import Report
 
 FRESH = 0.5  # s; the broadcaster tells at 1 kHz, and nothing at all once its hardware is gone
+PATIENCE = 2.0  # s that it may be silent on active hardware: this computer may have been busy
 
 
 class FrankaPort:
@@ -44,13 +45,18 @@ class FrankaPort:
 
     def snapshot(self) -> Snapshot:
         """Tell robot mode and hardware."""
-        mode, errors = None, ""
-        if self._newest is not None and time.monotonic() - self._newest[0] <= FRESH:
-            state = deserialize_message(self._newest[1], self._state_type)
-            mode, found = int(state.robot_mode), state.last_motion_errors
-            names = found.get_fields_and_field_types()
-            errors = ", ".join(name for name in names if getattr(found, name) is True)
-        return franka.snapshot(mode, self._manager.hardware(self._component), errors)
+        hardware = self._manager.hardware(self._component)
+        if self._newest is None:
+            return franka.snapshot(None, hardware)
+        since, message = self._newest
+        silent = time.monotonic() - since
+        if silent > (PATIENCE if hardware == franka.ACTIVE else FRESH):
+            return franka.snapshot(None, hardware, told_before=True)
+        state = deserialize_message(message, self._state_type)
+        found = state.last_motion_errors
+        names = found.get_fields_and_field_types()
+        errors = ", ".join(name for name in names if getattr(found, name) is True)
+        return franka.snapshot(int(state.robot_mode), hardware, errors)
 
     def missing(self, call: str) -> str:
         """Return the action or service that nobody offers."""

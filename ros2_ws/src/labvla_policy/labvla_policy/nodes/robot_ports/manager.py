@@ -52,6 +52,7 @@ class ControllerManager:
         }
         self._components: tuple[float, Mapping[str, str]] = (float("-inf"), {})
         self._listed: tuple[float, Mapping[str, tuple[str, str]]] = (float("-inf"), {})
+        self._companions: set[str] = set()  # that were active once
         self._asked: dict[str, Any] = {}  # looks that are under way
         self.requests = Requests()
         node.create_timer(PERIOD, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -72,11 +73,16 @@ class ControllerManager:
         """Tell whether the cell's controllers are active."""
         if not self.heard:
             return Snapshot(Halt.SILENT, f"the {NAME} does not answer")
-        states = {name: self._listed[1].get(name, ("absent", ""))[0] for name in self._controllers}
+        states = {name: self._state(name) for name in self._controllers}
         words = ", ".join(f"{name} {state}" for name, state in states.items())
         if any(state != ACTIVE for state in states.values()):
             return Snapshot(Halt.IDLE, words)
-        return Snapshot(None, words, frozenset({Fact.CONTROLLERS_ACTIVE}))
+        # A robot moves without them, but nobody sees how it is: they belong to its recovery.
+        lost = [name for name in self._companions if self._state(name) != ACTIVE]
+        return Snapshot(None, words, frozenset(() if lost else {Fact.CONTROLLERS_ACTIVE}))
+
+    def _state(self, controller: str) -> str:
+        return self._listed[1].get(controller, ("absent", ""))[0]
 
     # What is asked
 
@@ -103,7 +109,7 @@ class ControllerManager:
 
     def _inactive(self) -> list[str]:
         listed = self._listed[1]
-        wanted = [name for name in self._controllers if listed.get(name, ("", ""))[0] != ACTIVE]
+        wanted = [name for name in self._controllers if self._state(name) != ACTIVE]
         return wanted + [
             name
             for name, (state, kind) in listed.items()
@@ -133,6 +139,11 @@ class ControllerManager:
         if future.exception() is None and future.result() is not None:
             listed = {found.name: (found.state, found.type) for found in future.result().controller}
             self._listed = (time.monotonic(), listed)
+            self._companions |= {
+                name
+                for name, (state, kind) in listed.items()
+                if state == ACTIVE and kind.endswith(COMPANIONS)
+            }
 
     def _take_components(self, future: Any) -> None:
         if future.exception() is None and future.result() is not None:

@@ -59,6 +59,11 @@ class CollisionModel:
         """How many pairs of capsules, and of capsules and boxes, are watched."""
         return len(self._pairs)
 
+    @property
+    def watched(self) -> tuple[tuple[Kind, tuple[str, str]], ...]:
+        """What each pair is about, in the order of `distances`: the kind, and both bodies."""
+        return tuple((pair.kind, pair.bodies) for pair in self._pairs)
+
     def required(self, between_bodies: float, to_boxes: float) -> Array:
         """Return a required distance for each pair."""
         count = self._between_bodies

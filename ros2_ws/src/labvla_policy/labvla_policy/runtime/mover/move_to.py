@@ -11,7 +11,9 @@ import numpy as np
 from labvla_policy.runtime.cell import Cell
 from labvla_policy.runtime.gate.gate import Gate
 from labvla_policy.runtime.gate.rules import Limits, Situation
+from labvla_policy.runtime.mover.curve import Curve
 from labvla_policy.runtime.mover.profile import Profile, fastest
+from labvla_policy.runtime.mover.way import WayPlanner, checked
 from labvla_policy.runtime.refusal import Refusal, Refused
 from labvla_policy.runtime.types import NANOSECONDS, Array, Prediction
 
@@ -51,10 +53,10 @@ class Leg:
 
 @dataclass(frozen=True, eq=False)
 class Motion:
-    """A checked motion: one leg, or several with a rest between them."""
+    """A checked motion: one leg, or several with a rest between them; or one curve."""
 
     joint_names: tuple[str, ...]
-    legs: tuple[Leg, ...]
+    legs: tuple[Leg | Curve, ...]
     begin: int  # ns
     dt: float
     via: str = ""  # posture on the way, if the straight way was not free
@@ -108,9 +110,17 @@ class Motion:
 class Mover:
     """Plans motions to postures for one cell."""
 
-    def __init__(self, cell: Cell, gate: Gate, settings: MoverSettings | None = None) -> None:
+    def __init__(
+        self,
+        cell: Cell,
+        gate: Gate,
+        settings: MoverSettings | None = None,
+        ways: WayPlanner | None = None,
+    ) -> None:
+        """Plan for a cell; `ways` finds ways round what is in between, else they are straight."""
         self._cell = cell
         self._gate = gate
+        self._ways = ways
         self._settings = settings or MoverSettings()
         self._limits = Limits.of_cell(cell)
 
@@ -168,7 +178,6 @@ class Mover:
         return scale
 
     def _plan(self, goal: Array, now: Situation, scale: float) -> Motion:
-        """Try the straight way, then the ways over each posture; refuse for the straight one."""
         scale = self._checked(scale)
         fast = np.abs(now.velocities) > self._settings.at_rest
         if np.any(fast):
@@ -180,6 +189,25 @@ class Mover:
                 float(abs(now.velocities[joint])),
                 self._settings.at_rest,
             )
+        if self._ways is None or np.all(np.abs(goal - now.positions) <= self._settings.nothing):
+            return self._joint_motion(goal, now, scale)
+        return self._planned(self._ways, goal, now, scale)
+
+    def _planned(self, ways: WayPlanner, goal: Array, now: Situation, scale: float) -> Motion:
+        """Ask the planner for a way, and give it our timing; the gate has the last word."""
+        points = checked(ways.find(now.positions, goal), self._cell.joints, now.positions, goal)
+        share, limits = self._settings.share, self._limits
+        curve = Curve.within(
+            points, share * limits.velocity, share * limits.acceleration, share * limits.jerk, scale
+        )
+        motion = Motion(self._cell.joints, (curve,), now.t, self._settings.dt)
+        if refusal := self._why_not(motion, now):
+            detail = f"the planner's way does not pass the gate: {refusal.detail}"
+            raise Refused(replace(refusal, detail=detail))
+        return motion
+
+    def _joint_motion(self, goal: Array, now: Situation, scale: float) -> Motion:
+        """Try the straight way, then the ways over each posture; refuse for the straight one."""
         straight = self._refusal([now.positions, goal], now, scale)
         if straight is None:
             return self._motion([now.positions, goal], now.t, scale)
@@ -207,8 +235,10 @@ class Mover:
         return Leg(start, goal, fastest(speed, acceleration, jerk), scale)
 
     def _refusal(self, stops: Sequence[Array], now: Situation, scale: float) -> Refusal | None:
+        return self._why_not(self._motion(stops, now.t, scale), now)
+
+    def _why_not(self, motion: Motion, now: Situation) -> Refusal | None:
         """Check the whole way at the very rows that will be sent."""
-        motion = self._motion(stops, now.t, scale)
         rows = int(np.ceil(motion.duration / motion.dt)) + 1
         path = motion.chunk(now.t, rows).joint_targets
         return self._gate.check_path(path, replace(now, returning=True))

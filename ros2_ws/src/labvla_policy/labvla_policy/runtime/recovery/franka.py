@@ -25,15 +25,18 @@ _MODES: Mapping[int, tuple[str, Halt | None]] = {
 }
 
 
-def snapshot(mode: int | None, hardware: str | None, errors: str = "") -> Snapshot:
+def snapshot(
+    mode: int | None, hardware: str | None, errors: str = "", told_before: bool = False
+) -> Snapshot:
     """Judge what was heard: the robot's mode if it is recent, and the component's state."""
     if hardware is None:
         return Snapshot(Halt.SILENT, "its hardware component is not known to a controller manager")
     facts = frozenset({Fact.HARDWARE_ACTIVE} if hardware == ACTIVE else ())
     if mode is None:
         # Two arms come without a state broadcaster; their hardware has to speak for them.
-        halt = None if hardware == ACTIVE else Halt.IDLE
-        return Snapshot(halt, f"hardware {hardware}, robot mode not told", facts)
+        halt = None if hardware == ACTIVE and not told_before else Halt.IDLE
+        since = " any more" if told_before else ""
+        return Snapshot(halt, f"hardware {hardware}, robot mode not told{since}", facts)
     name, halt = _MODES.get(mode, (f"unknown mode {mode}", Halt.FAULT))
     if halt is None and hardware != ACTIVE:
         halt = Halt.IDLE

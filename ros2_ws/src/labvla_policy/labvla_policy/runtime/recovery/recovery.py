@@ -17,6 +17,8 @@ from labvla_policy.runtime.recovery.state import FOR_PEOPLE, Fact, Halt, Snapsho
 from labvla_policy.runtime.types import NANOSECONDS
 
 CONFIRMATION = 300.0  # s that a person has for going to look
+SILENCE = 10.0  # s that a driver may be silent: its manager answers nobody while it connects
+SETTLING = 1.0  # s that something has to be seen before it need not be asked for: lists are old
 PAUSE = 1.0  # s before something that was refused is asked again
 
 
@@ -62,7 +64,8 @@ class Recovery:
         self._steps: tuple[Step, ...] = ()
         self._index = 0
         self._current = _Current(0)
-        self._confirmed = False
+        self._confirmed: set[str] = set()  # arms that a person has looked at
+        self._silent_since: dict[str, int] = {}  # ns
         self._kept: list[tuple[Step, frozenset[Fact]]] = []
         self.progress = Progress()
 
@@ -76,19 +79,26 @@ class Recovery:
                 return False, f"{name}: {seen.words}; {seen.halt.remedy}"
         halted = [name for name, seen in snapshots.items() if name != CELL and seen.halt]
         self._steps = tuple(step for name in (*halted, CELL) for step in self._sequences[name])
-        self._confirmed, self._kept = False, []
+        self._confirmed, self._silent_since, self._kept = set(), {}, []
         self._enter(0, t)
         return True, f"recovery begun: {self.progress.text}"
 
     def confirm(self, t: int) -> tuple[bool, str]:
-        """Take a person's word that they have looked; it counts for this recovery alone."""
+        """Take a person's word that they have looked; it counts for this arm and recovery alone."""
         if self.progress.phase is Phase.WAITING:
-            self._confirmed = True
+            self._confirmed.add(self._steps[self._index].subject)
             self._enter(self._index, t)
             return True, f"confirmed: {self.progress.text}"
         if self.progress.phase is Phase.RUNNING and self._confirmed:
             return True, "confirmed already"
         return False, "nothing waits for a confirmation: begin with `labvla recover`"
+
+    def cancel(self, _t: int) -> tuple[bool, str]:
+        """Ask for nothing more: a person wants the robots to stay as they are."""
+        if self.progress.phase not in (Phase.RUNNING, Phase.WAITING):
+            return True, "no recovery is under way"
+        self._fail("given up by a person", "what was reached stays; begin with `labvla recover`")
+        return True, self.progress.text
 
     def step(self, t: int) -> None:
         """Take what came back, look, and ask for what is due."""
@@ -96,7 +106,7 @@ class Recovery:
         if self.progress.phase not in (Phase.RUNNING, Phase.WAITING):
             return
         snapshots = self._look()
-        if self._hindered(snapshots):
+        if self._hindered(snapshots, t):
             return
         if self.progress.phase is Phase.WAITING:
             if self._elapsed(t) > CONFIRMATION:
@@ -114,19 +124,28 @@ class Recovery:
     def _look(self) -> dict[str, Snapshot]:
         return {name: port.snapshot() for name, port in self._ports.items()}
 
-    def _hindered(self, snapshots: Mapping[str, Snapshot]) -> bool:
-        """Fail when a person is needed, or when something that was reached is lost again."""
+    def _hindered(self, snapshots: Mapping[str, Snapshot], t: int) -> bool:
+        """Fail when a person is needed, a driver is gone, or what was reached is lost again."""
         for name, seen in snapshots.items():
-            if seen.halt in FOR_PEOPLE:
+            if seen.halt is not Halt.SILENT:
+                self._silent_since.pop(name, None)
+            if seen.halt and (seen.halt in FOR_PEOPLE or self._is_gone(name, seen, t)):
                 self._fail(f"{name}: {seen.words}; {seen.halt.remedy}")
                 return True
         for step, facts in self._kept:
-            if lost := facts - snapshots[step.subject].facts:
+            seen = snapshots[step.subject]
+            if seen.halt is Halt.SILENT:
+                continue  # nothing is seen of it: that is no sign of a loss
+            if lost := facts - seen.facts:
                 what = " and ".join(sorted(fact.value for fact in lost))
-                words = snapshots[step.subject].words
-                self._fail(f"came undone: {step.does} (no longer: {what}); {words}")
+                self._fail(f"came undone: {step.does} (no longer: {what}); {seen.words}")
                 return True
         return False
+
+    def _is_gone(self, name: str, seen: Snapshot, t: int) -> bool:
+        if seen.halt is not Halt.SILENT:
+            return False
+        return (t - self._silent_since.setdefault(name, t)) / NANOSECONDS > SILENCE
 
     # Asking
 
@@ -134,17 +153,18 @@ class Recovery:
         current = self._current
         seen = bool(step.until) and step.until <= facts
         late = self._elapsed(t) > step.timeout
+        there_already = current.ticket is None and self._elapsed(t) > SETTLING
         # An answer can be lost: after its time, what is seen decides alone.
-        reached = seen and (current.answered or current.ticket is None or late)
+        reached = seen and (current.answered or there_already or late)
         if reached or (current.answered and not step.until):
             self._next(step, t)
         elif late:
             self._fail(self._why_late(step))
-        elif current.ticket is None and t >= current.not_before:
+        elif not seen and current.ticket is None and t >= current.not_before:
             self._ask(step, t)
 
     def _ask(self, step: Step, t: int) -> None:
-        if step.confirm and not self._confirmed:
+        if step.confirm and step.subject not in self._confirmed:
             self._show(Phase.WAITING, step.confirm)
             self._current.began = t
         elif not self._ports[step.subject].missing(step.call):
@@ -194,9 +214,10 @@ class Recovery:
         text = f"{step.subject}: {step.does}"
         self.progress = Progress(phase, text, self._index + 1, len(self._steps), confirm)
 
-    def _fail(self, why: str) -> None:
+    def _fail(self, why: str, advice: str = "") -> None:
         step = self._steps[self._index]
-        text = f"{step.subject}: {step.does}: {why}. {step.advice[0].upper()}{step.advice[1:]}"
+        advice = advice or step.advice
+        text = f"{step.subject}: {step.does}: {why}. {advice[0].upper()}{advice[1:]}"
         self.progress = Progress(Phase.FAILED, text, self._index + 1, len(self._steps))
 
     def _elapsed(self, t: int) -> float:

@@ -24,25 +24,24 @@ class Step:
     passing: bool = False  # a later step undoes what was waited for
 
 
-def cell_steps(controllers: tuple[str, ...]) -> tuple[Step, ...]:
-    """Return the end of every recovery."""
-    return (
-        Step(
-            CELL,
-            "activate_controllers",
-            f"activate {', '.join(controllers)}",
-            until=frozenset({Fact.CONTROLLERS_ACTIVE}),
-            timeout=15.0,
-            advice="`ros2 control list_controllers` shows what holds the joints; read the log of "
-            "the controller manager",
-            insists=True,  # on a UR somebody else activates them, too: controller_stopper
-        ),
-        Step(
-            CELL,
-            "reset_stop",
-            "clear the stop",
-            timeout=10.0,
-            advice="is the policy node running?",
-            insists=True,  # it first has to hear that the robot is ready
-        ),
+def cell_steps(controllers: tuple[str, ...], latches: bool = True) -> tuple[Step, ...]:
+    """Return the end of every recovery; not all controllers latch a stop that has to be cleared."""
+    activate = Step(
+        CELL,
+        "activate_controllers",
+        f"activate {', '.join(controllers)}",
+        until=frozenset({Fact.CONTROLLERS_ACTIVE}),
+        timeout=15.0,
+        advice="`ros2 control list_controllers` shows what holds the joints; read the log of "
+        "the controller manager",
+        insists=True,  # on a UR somebody else activates them, too: controller_stopper
     )
+    reset = Step(
+        CELL,
+        "reset_stop",
+        "clear the stop",
+        timeout=10.0,
+        advice="is the policy node running, or hung? `labvla status` shows it",
+        insists=True,  # it first has to hear that the robot is ready
+    )
+    return (activate, reset) if latches else (activate,)

@@ -24,6 +24,8 @@ _SAFETY: Mapping[int, tuple[str, Halt | None]] = {
     7: ("robot emergency stop", Halt.EMERGENCY),
     8: ("violation", Halt.FAULT),
     9: ("fault", Halt.FAULT),
+    10: ("validate joint id", Halt.FAULT),
+    11: ("undefined", Halt.FAULT),
     12: ("automatic mode safeguard stop", Halt.SAFEGUARD),
     13: ("three-position enabling stop", Halt.SAFEGUARD),
 }

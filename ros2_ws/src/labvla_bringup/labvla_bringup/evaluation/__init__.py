@@ -1,0 +1,1 @@
+"""Policies judged through the running stack."""

@@ -1,0 +1,1 @@
+"""Judging a policy in closed loop: suites, episodes, failures, figures, report."""

@@ -1,0 +1,1 @@
+"""Discrete action tokens: cosine transform over time, rounding, byte pairs."""

@@ -1,0 +1,328 @@
+"""The loop: batches, steps, measurements, checkpoints; after an interruption exactly as without."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from labvla_data.json_files import read_json, write_json
+from labvla_data.parallel import Progress, silent
+from labvla_policy.model.pipeline.vectors import make_plan
+from labvla_train import keeping, optimizer
+from labvla_train.batches import BatchMaker, Reading
+from labvla_train.demonstrations import Demonstrations, read_demonstrations
+from labvla_train.errors import TrainError
+from labvla_train.frames import DecodedFrames, Frames, cached_frames
+from labvla_train.keeping import Kept
+from labvla_train.log import Log
+from labvla_train.origin import Network, Origin
+from labvla_train.samples import Order, Sample, Split, split
+from labvla_train.settings import Settings
+from labvla_train.stages import STAGES
+from labvla_train.wordings import Wordings, read_wordings
+
+_DRAWING = 0xD4A3
+_MEASURING = 0x3EA5
+# May differ between a run and its continuation: none of them changes what is learnt.
+_FREE = frozenset({"save_every", "keep", "log_every", "measure_every", "measured", "threads"})
+Tell = Callable[[str, Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """How a run ended."""
+
+    checkpoint: Path
+    step: int
+    measured: Mapping[str, float]
+
+
+def train(
+    stage: str,
+    settings: Settings,
+    folder: Path,
+    *,
+    beside: Path,
+    progress: Progress = silent,
+    preparing: Progress = silent,
+    until: int | None = None,
+) -> Outcome:
+    """Train, or go on.
+
+    Args:
+        stage: what is learnt.
+        settings: how.
+        folder: of the run; one that is begun already goes on.
+        beside: where files that the settings name stand.
+        progress: hears how many steps are done.
+        preparing: hears how many episodes are decoded.
+        until: step after which to stop for now.
+    """
+    if stage not in STAGES:
+        raise TrainError(f"expected a stage of {', '.join(STAGES)}, got {stage!r}")
+    if settings.run.threads is not None:
+        torch.set_num_threads(settings.run.threads)
+    origin = Origin(settings, stage)
+    wordings = None
+    if settings.data.wordings is not None:
+        wordings = read_wordings(beside / settings.data.wordings)
+    demonstrations = read_demonstrations(
+        Path(settings.data.dataset),
+        origin.config.chunk_size,
+        settings.auxiliary.column if settings.auxiliary else None,
+    )
+    _claim(folder, stage, settings, demonstrations)
+    network = origin.build(demonstrations, wordings)
+    frames = _frames(settings, demonstrations, preparing)
+    run = _Run(stage, settings, folder, network, demonstrations, frames, wordings)
+    return run.go(progress, until)
+
+
+def _claim(folder: Path, stage: str, settings: Settings, demonstrations: Demonstrations) -> None:
+    """Note what the run is, or refuse to go on with something else."""
+    wanted = {"stage": stage, "data": demonstrations.digest, "settings": settings.as_json()}
+    wanted = json.loads(json.dumps(wanted))
+    path = folder / keeping.SETTINGS
+    if path.exists():
+        other = list(_differences(read_json(path), wanted, ""))
+        if other:
+            raise TrainError(
+                f"{folder}: a run with other settings stands there: {'; '.join(other)}. Take them "
+                "back, or choose another folder"
+            )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(path, wanted)
+
+
+def _differences(found: Any, wanted: Any, where: str) -> Iterator[str]:
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        for key in sorted(found.keys() | wanted.keys()):
+            if key not in _FREE:
+                yield from _differences(found.get(key), wanted.get(key), f"{where}{key}.")
+    elif found != wanted:
+        yield f"{where.rstrip('.')}: {found!r} there, {wanted!r} here"
+
+
+def _frames(settings: Settings, demonstrations: Demonstrations, preparing: Progress) -> Frames:
+    dataset, cameras = demonstrations.dataset, demonstrations.cameras
+    if settings.data.frames == "decoded":
+        return DecodedFrames(dataset, cameras)
+    place = settings.data.cache or f"{settings.data.dataset.rstrip('/')}.frames"
+    return cached_frames(
+        dataset,
+        cameras,
+        settings.data.stride,
+        Path(place),
+        workers=settings.run.threads,
+        progress=preparing,
+    )
+
+
+class _Run:
+    """Everything that lives while a run goes."""
+
+    def __init__(
+        self,
+        stage: str,
+        settings: Settings,
+        folder: Path,
+        network: Network,
+        demonstrations: Demonstrations,
+        frames: Frames,
+        wordings: Wordings | None,
+    ) -> None:
+        self._settings, self._folder = settings, folder
+        config = network.policy.config
+        self._split: Split = split(
+            [len(one) for one in demonstrations.episodes],
+            settings.data.stride,
+            settings.data.held_out,
+            settings.run.seed,
+        )
+        self._order = Order(len(self._split.learnt), settings.run.batch, settings.run.seed)
+        self._maker = BatchMaker(
+            demonstrations,
+            frames,
+            Reading(
+                vectors=make_plan(config, demonstrations.schema, demonstrations.stats),
+                tokenizer=network.tokenizer,
+                pixels=network.policy.vlm.pixel_plan,
+                slots=network.policy.vlm.camera_slots,
+                chunk=config.chunk_size,
+                held=settings.data.beyond_end == "held",
+            ),
+            settings.augment,
+            wordings,
+            settings.run.seed,
+        )
+        torch.manual_seed(settings.run.seed)
+        self._learner = STAGES[stage](settings, network, demonstrations)
+        self._optimizer = torch.optim.AdamW(
+            optimizer.groups(self._learner, settings.optimizer),
+            lr=settings.optimizer.expert_rate,
+            betas=settings.optimizer.betas,
+            eps=settings.optimizer.eps,
+        )
+        self._average = None
+        if settings.run.average is not None:
+            self._average = optimizer.Average(self._learner, settings.run.average)
+        self._step = 0
+        self._resume()
+        self._log = Log(folder, self._step)
+
+    def go(self, progress: Progress, until: int | None) -> Outcome:
+        """Train to the end, or until a step."""
+        run = self._settings.run
+        end = run.steps if until is None else min(until, run.steps)
+        self._learner.train()
+        measured: Mapping[str, float] = {}
+        sums: dict[str, float] = defaultdict(float)
+        counted, begin = 0, time.perf_counter()
+        progress(self._step, run.steps)
+        while self._step < end:
+            for name, value in self._learn().items():
+                sums[name] += value
+            counted += 1
+            self._step += 1
+            progress(self._step, run.steps)
+            last = self._step == end
+            if self._step % run.log_every == 0 or last:
+                pace = counted * run.batch / (time.perf_counter() - begin)
+                means = {name: total / counted for name, total in sums.items()}
+                self._log.tell(self._step, {**means, "samples_per_second": pace})
+                sums.clear()
+                counted, begin = 0, time.perf_counter()
+            if self._step % run.measure_every == 0 or last:
+                measured = self._measure()
+                self._log.tell(self._step, {"held_out": measured})
+                begin = time.perf_counter()
+            if self._step % run.save_every == 0 or last:
+                self._keep()
+                begin = time.perf_counter()
+        place = keeping.newest(self._folder)
+        assert place is not None
+        return Outcome(place, self._step, measured)
+
+    def _learn(self) -> dict[str, float]:
+        """Take one step."""
+        settings = self._settings
+        places = self._order.of_step(self._step)
+        samples: list[Sample] = [self._split.learnt[place] for place in places]
+        batch = self._maker.varied(samples, self._step)
+        chance = _generator(settings.run.seed, _DRAWING, self._step)
+        for group in self._optimizer.param_groups:
+            group["lr"] = optimizer.rate(
+                self._step, group["highest"], settings.optimizer, settings.run.steps
+            )
+        with self._precision():
+            losses = self._learner.losses(batch, chance)
+        total = losses["total"]
+        if not torch.isfinite(total):
+            raise TrainError(
+                f"step {self._step}: the loss is {float(total)}; try a lower rate or precision: "
+                f"float32. {keeping.newest(self._folder) or 'No checkpoint'} is the last one"
+            )
+        self._optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        trained = (p for group in self._optimizer.param_groups for p in group["params"])
+        norm = optimizer.clip(trained, settings.optimizer.clip)
+        self._optimizer.step()
+        if self._average is not None:
+            self._average.update(self._learner)
+        return {name: float(value.detach()) for name, value in losses.items()} | {"gradient": norm}
+
+    def _precision(self) -> torch.autocast:
+        wanted = self._settings.run.precision == "bfloat16"
+        return torch.autocast("cpu", torch.bfloat16, enabled=wanted)
+
+    def _measure(self) -> dict[str, float]:
+        """Measure held-out samples with the averaged weights."""
+        held, run = self._split.held_out, self._settings.run
+        if not held:
+            return {}
+        chance = np.random.default_rng([run.seed, _MEASURING])
+        chosen = chance.permutation(len(held))[: run.measured]
+        errors: dict[str, list[float]] = defaultdict(list)
+        with self._averaged(), torch.no_grad(), self._precision():
+            for begin in range(0, len(chosen), run.batch):
+                samples = [held[place] for place in chosen[begin : begin + run.batch]]
+                batch = self._maker.plain(samples)
+                for name, values in self._learner.measure(batch).items():
+                    errors[name] += values
+                total = self._learner.losses(batch, _generator(run.seed, _MEASURING, begin))
+                for name, value in total.items():
+                    errors[f"loss {name}"].append(float(value))
+        return _told(errors)
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        self._learner.eval()
+        if self._average is not None:
+            self._average.exchange(self._learner)
+        try:
+            yield
+        finally:
+            if self._average is not None:
+                self._average.exchange(self._learner)
+            self._learner.train()
+
+    def _keep(self) -> None:
+        tensors = {f"weights.{n}": p.detach() for n, p in self._learner.named_parameters()}
+        tensors |= keeping.optimizer_tensors(self._optimizer)
+        numbers: dict[str, Any] = {"threads": torch.get_num_threads(), "torch": torch.__version__}
+        if self._average is not None:
+            tensors |= {f"average.{n}": t for n, t in self._average.weights.items()}
+            numbers["averaged"] = self._average.steps
+        tensors = {name: tensor.clone() for name, tensor in tensors.items()}
+        with self._averaged():
+            keeping.keep(
+                self._folder,
+                self._step,
+                Kept(numbers, tensors),
+                self._learner.deliver,
+                self._settings.run.keep,
+            )
+
+    def _resume(self) -> None:
+        place = keeping.newest(self._folder)
+        if place is None:
+            return
+        kept = keeping.read_kept(place)
+        with torch.no_grad():
+            for name, parameter in self._learner.named_parameters():
+                parameter.copy_(kept.tensors[f"weights.{name}"])
+        keeping.load_optimizer(self._optimizer, kept.tensors)
+        if self._average is not None:
+            average = {
+                name.removeprefix("average."): tensor
+                for name, tensor in kept.tensors.items()
+                if name.startswith("average.")
+            }
+            self._average.load(average, kept.numbers["averaged"])
+        self._step = kept.numbers["step"]
+
+
+def _generator(seed: int, stream: int, step: int) -> torch.Generator:
+    mixed = np.random.SeedSequence([seed, stream, step]).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(mixed) >> 1)
+
+
+def _told(errors: Mapping[str, list[float]]) -> dict[str, float]:
+    told = {}
+    for name, values in sorted(errors.items()):
+        if name.startswith("loss "):
+            told[name] = statistics.fmean(values)
+        elif values:
+            told[f"{name} median"] = float(np.quantile(values, 0.5))
+            told[f"{name} 90 %"] = float(np.quantile(values, 0.9))
+    return told

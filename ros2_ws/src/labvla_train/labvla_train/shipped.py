@@ -1,0 +1,21 @@
+"""The files of settings that come along."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from labvla_train.errors import TrainError
+
+_FOLDER = Path(__file__).parent / "configs"
+
+
+def find_settings(name: str) -> Path:
+    """Return a file by its path, or one that is shipped by its name."""
+    path = Path(name)
+    if path.suffix or path.exists():
+        return path
+    shipped = _FOLDER / f"{name}.yaml"
+    if not shipped.is_file():
+        known = ", ".join(sorted(path.stem for path in _FOLDER.glob("*.yaml")))
+        raise TrainError(f"{name}: expected a file of settings, or one of {known}")
+    return shipped

@@ -1,0 +1,90 @@
+"""Flow matching, with what else the policy's configuration asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from labvla_policy.model import flow
+from labvla_train.auxiliary import make_teller
+from labvla_train.batches import Batch
+from labvla_train.demonstrations import Demonstrations
+from labvla_train.network.parts import Freezing, freeze
+from labvla_train.network.save import write_trained
+from labvla_train.network.shape import shape_network
+from labvla_train.origin import Network
+from labvla_train.settings import Settings
+from labvla_train.stages.base import Learner
+from labvla_train.tool_error import ToolError
+
+_MEASURED_STEPS = 5  # of the Euler method
+_NOISE_SEED = 7  # of what is measured: the same noise each time
+
+
+class FlowLearner(Learner):
+    """A policy, and what tells where things are."""
+
+    def __init__(
+        self, settings: Settings, network: Network, demonstrations: Demonstrations
+    ) -> None:
+        super().__init__()
+        self.policy = network.policy
+        self._settings, self._description = settings, network.description
+        freeze(self.policy, Freezing(freeze_vision_encoder=settings.run.freeze_vision))
+        shape_network(self.policy, settings)
+        config = self.policy.config
+        self._sampling = flow.TimeSampling(
+            config.time_sampling_beta_alpha,
+            config.time_sampling_beta_beta,
+            config.time_sampling_scale,
+            config.time_sampling_offset,
+        )
+        self.teller = None
+        auxiliary = settings.auxiliary
+        if auxiliary is not None:
+            truth = np.concatenate([one.truth for one in demonstrations.episodes])
+            self.teller = make_teller(
+                auxiliary.things,
+                demonstrations.truth_names,
+                truth,
+                config.expert_width,
+                config.dit_num_heads,
+            )
+        self._tool_error = ToolError(settings, network, demonstrations)
+        self._columns = self._tool_error.vectors.action_width
+
+    def losses(self, batch: Batch, chance: torch.Generator) -> Mapping[str, Tensor]:
+        """Return the losses of a batch."""
+        drawn = flow.draw(batch.training.actions, self._sampling, chance, self._settings.run.draws)
+        found = self.policy.losses(batch.training, drawn, self._columns)
+        told = {"total": found.total, "flow": found.flow}
+        if found.tokens is not None:
+            told["tokens"] = found.tokens
+        if self.teller is not None and batch.truth is not None and self._settings.auxiliary:
+            told["auxiliary"] = self.teller.loss(found.seen, batch.truth)
+            told["total"] = found.total + self._settings.auxiliary.weight * told["auxiliary"]
+        return told
+
+    def measure(self, batch: Batch) -> Mapping[str, list[float]]:
+        """Return how far the sampled chunks are from what was done."""
+        actions = batch.training.actions
+        chance = torch.Generator().manual_seed(_NOISE_SEED)
+        noise = flow.draw_noise(actions.shape, actions.device, chance)
+        steps = None if self.policy.config.objective == "l1" else _MEASURED_STEPS
+        chunks = self.policy.sample(batch.training.inputs, noise, steps)
+        return self._tool_error(chunks, batch)
+
+    def deliver(self, folder: Path) -> None:
+        """Write policy, schema, statistics and tokenizer."""
+        description = replace(self._description, config=self.policy.config)
+        write_trained(folder, self.policy, description, delivered=self._settings.run.delivered)
+
+
+def make_flow(settings: Settings, network: Network, demonstrations: Demonstrations) -> Learner:
+    """Learn by flow matching; under knowledge isolation discrete tokens are learnt, too."""
+    return FlowLearner(settings, network, demonstrations)

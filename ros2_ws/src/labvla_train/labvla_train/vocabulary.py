@@ -1,0 +1,34 @@
+"""The tokenizer of a small policy: one token a word; words that it does not know are one token."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
+from tokenizers.models import WordLevel
+
+from labvla_policy.model.pipeline.text import TOKENIZER, TOKENIZER_CONFIG
+
+PAD, UNKNOWN = "[PAD]", "[UNK]"
+UNKNOWN_WORD = "_"  # a text's word that no vocabulary has
+
+
+def word_tokenizer(words: Iterable[str]) -> Tokenizer:
+    """Return a tokenizer that ignores capitals and punctuation."""
+    vocabulary = {word: number for number, word in enumerate([PAD, UNKNOWN, *sorted(set(words))])}
+    tokenizer = Tokenizer(WordLevel(vocabulary, unk_token=UNKNOWN))
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.NFKC(), normalizers.Lowercase(), normalizers.Replace(Regex(r"[^\w\s]"), " ")]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return tokenizer
+
+
+def tokenizer_files(tokenizer: Tokenizer) -> dict[str, bytes]:
+    """Return what stands beside the weights."""
+    settings = json.dumps({"pad_token": PAD, "unk_token": UNKNOWN}, indent=2) + "\n"
+    return {
+        TOKENIZER: tokenizer.to_str(pretty=True).encode(),
+        TOKENIZER_CONFIG: settings.encode(),
+    }
