@@ -1,7 +1,7 @@
 """Measures what our controller, JTC and CRISP make of the same chunks, and prints it as JSON.
 
 usage: measure_backends.py [--kinds labvla jtc crisp] [--hardware mock mujoco] [--chunks 100]
-                           [--kills 10] [--bridge-kills 5] [--stops 10] [--rate HZ]
+                           [--kills 10] [--bridge-kills 5] [--stops 10] [--rate HZ] [--out FILE]
 Needs the real controller manager (docs/results, robot mode). A pair that cannot be run says why.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 import tempfile
 import time
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from backend_rig import HARDWARE, KINDS, Backend, running, what_is_missing
+from backend_rig import HARDWARE, KINDS, PLUGIN_TESTS, Backend, running, what_is_missing
 from cell_rig import CONTROLLER
 from chunk_stream import Shape, Stream
 from controller_manager_rig import end_process, wait_for
@@ -25,7 +26,6 @@ from sensor_msgs.msg import JointState
 
 from labvla_msgs.msg import ControllerState
 
-HERE = Path(__file__).resolve().parent
 STANDING = 0.01  # rad/s; a MuJoCo arm on springs is never quite still
 STANDS = 0.4  # s without motion are a standstill
 WINDOW = 0.01  # s over which accelerations are taken: the difference of two cycles is noise
@@ -87,12 +87,9 @@ class Bench:
 
     def begin(self, *arguments: str) -> tuple[Any, int]:
         """Start a sender; return it and the time of its first observation."""
-        import subprocess
-
         self.measured.clear()
         sender = subprocess.Popen(
-            [sys.executable, HERE.parents[1] / "labvla_control/test/plugin/chunk_sender.py"]
-            + list(arguments),
+            [sys.executable, PLUGIN_TESTS / "chunk_sender.py", *arguments],
             stdout=subprocess.PIPE,
             start_new_session=True,
         )
@@ -259,6 +256,7 @@ def main() -> None:
     parser.add_argument("--bridge-kills", type=int, default=5)
     parser.add_argument("--stops", type=int, default=10)
     parser.add_argument("--rate", type=float, help="Hz of the manager; the cell's own")
+    parser.add_argument("--out", type=Path, help="file that is written after every pair")
     options = parser.parse_args()
     result = {}
     for hardware in options.hardware:
@@ -266,6 +264,8 @@ def main() -> None:
             name = f"{kind}_{hardware}"
             result[name] = measure(kind, hardware, options)
             print(f"{name}: done", file=sys.stderr, flush=True)
+            if options.out:
+                options.out.write_text(json.dumps(result, indent=2))
     print(json.dumps(result, indent=2))
 
 

@@ -7,7 +7,6 @@ these controllers do in figures is measured by measure_backends.py.
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 import time
@@ -29,12 +28,12 @@ from labvla_policy.runtime.cell import load_cell
 if reason := what_is_missing():
     pytest.skip(reason, allow_module_level=True)
 
-from cell_rig import CONTROLLER  # noqa: E402
-from controller_manager_msgs.srv import ListControllers  # noqa: E402
-from controller_manager_rig import Manager, end_process, wait_for  # noqa: E402
-from sensor_msgs.msg import JointState  # noqa: E402
+from cell_rig import CONTROLLER
+from controller_manager_msgs.srv import ListControllers
+from controller_manager_rig import Manager, end_process, wait_for
+from sensor_msgs.msg import JointState
 
-from labvla_msgs.msg import ControllerState  # noqa: E402
+from labvla_msgs.msg import ControllerState
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[3]

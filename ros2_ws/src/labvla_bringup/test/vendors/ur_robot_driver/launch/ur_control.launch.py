@@ -28,6 +28,7 @@ ACTIVE = [
 ]
 LOADED = ["scaled_joint_trajectory_controller", "joint_trajectory_controller"]
 
+
 def spawner(names, *words):
     """Return a spawner that finds its manager at the root, as the driver's does."""
     return Node(
