@@ -163,19 +163,19 @@ class Launch:
         )
         return self._books
 
-    def last(self, kind: type, topic: str) -> list[object]:
+    def hear(self, kind: type, topic: str) -> list[object]:
         """Return a list that will hold what is published."""
         heard: list[object] = []
-        self._node.create_subscription(kind, topic, heard.append, 10)
+        self.node.create_subscription(kind, topic, heard.append, 10)
         return heard
 
     def call(self, kind: type, name: str, request: object) -> object:
         """Call a service; wait for its answer."""
-        client = self._node.create_client(kind, name)
+        client = self.node.create_client(kind, name)
         self.wait_for(f"service {name}", client.service_is_ready)
         future = client.call_async(request)
         self.wait_for(f"answer of {name}", future.done)
-        self._node.destroy_client(client)
+        self.node.destroy_client(client)
         return future.result()
 
     def wait_for_nodes(self, *names: str) -> None:

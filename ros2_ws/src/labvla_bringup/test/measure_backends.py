@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import subprocess
 import sys
 import tempfile
@@ -70,8 +71,8 @@ class Track:
 class Bench:
     """A backend, its recordings, and what is done to it."""
 
-    def __init__(self, backend: Backend) -> None:
-        self.backend, manager = backend, backend.manager
+    def __init__(self, backend: Backend, hardware: str) -> None:
+        self.backend, self.hardware, manager = backend, hardware, backend.manager
         self.joints = backend.cell.joints
         limits = backend.cell.arms[0].operating_limits
         self.limits = {
@@ -109,6 +110,12 @@ class Bench:
             time.sleep(0.01)
 
     def share(self, track: Track) -> dict[str, float]:
+        """Return the largest share of each operating limit; NaN where joints have no inertia.
+
+        A mock joint is where it was told in the cycle before: a late cycle looks like a jump.
+        """
+        if self.hardware == "mock":
+            return dict.fromkeys(self.limits, math.nan)
         speeds = np.abs(track.velocities).max(axis=0)
         return {
             "velocity": float((speeds / self.limits["velocity"]).max()),
@@ -235,7 +242,7 @@ def measure(kind: str, hardware: str, options: argparse.Namespace) -> dict[str, 
         tempfile.TemporaryDirectory() as folder,
         running(kind, hardware, Path(folder), options.rate) as backend,
     ):
-        bench = Bench(backend)
+        bench = Bench(backend, hardware)
         result = {
             "following": following(bench, options.chunks),
             "policy_sigkill": policy_kills(bench, options.kills),
@@ -245,6 +252,15 @@ def measure(kind: str, hardware: str, options: argparse.Namespace) -> dict[str, 
             result["bridge_sigkill"] = bridge_kills(bench, options.bridge_kills)
         result["overruns_logged"] = backend.manager.log().count("missed cycles")
     return result
+
+
+def text_of(result: dict[str, Any]) -> str:
+    def known(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: known(inner) for name, inner in value.items()}
+        return None if isinstance(value, float) and math.isnan(value) else value
+
+    return json.dumps(known(result), indent=2)
 
 
 def main() -> None:
@@ -265,8 +281,8 @@ def main() -> None:
             result[name] = measure(kind, hardware, options)
             print(f"{name}: done", file=sys.stderr, flush=True)
             if options.out:
-                options.out.write_text(json.dumps(result, indent=2))
-    print(json.dumps(result, indent=2))
+                options.out.write_text(text_of(result))
+    print(text_of(result))
 
 
 if __name__ == "__main__":
