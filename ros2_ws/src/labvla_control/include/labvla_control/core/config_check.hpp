@@ -120,8 +120,8 @@ class ConfigCheck {
   }
 
   void admittance() {
-    expect(!config_.wrists.empty() && config_.wrists.size() <= kMaxWrists,
-           "wrists: expected 1 to ", kMaxWrists, ", got ", config_.wrists.size());
+    expect(!config_.wrists.empty() && config_.wrists.size() <= kMaxWrists, "wrists: expected 1 to ",
+           kMaxWrists, ", got ", config_.wrists.size());
     expect(config_.command == CommandInterface::kPosition,
            "compliance: admittance needs a position interface");
     // Motor current is not a contact force: gear friction alone hides several newtons.
