@@ -17,20 +17,26 @@ CELL = "franka"
 RESULT = "bench_data.json"
 # bench: 3 x 224 x 224 raw and 200 Hz; lab: 3 x 640 x 480 raw and 1 kHz; jpeg: the same, compressed.
 LOADS = ("bench", "lab", "jpeg")
+RECORDERS = {"labvla": labvla, "naive": naive}
 QUICK_SECONDS = 3.0
 
 
 def run(
-    out: Path, seconds: float, loads: Sequence[str], quick: bool, tell: Callable[[str], None]
+    out: Path,
+    seconds: float,
+    loads: Sequence[str],
+    recorders: Sequence[str],
+    quick: bool,
+    tell: Callable[[str], None],
 ) -> dict[str, Any]:
     """Measure, write the result into `out`, return it."""
     if quick:
         seconds, loads = QUICK_SECONDS, LOADS[:1]
     rows: list[Row] = []
     for name in loads:
-        for recorder in (labvla, naive):
-            tell(f"{name}: {recorder.__name__}, {seconds:g} s")
-            rows.append(_row(recorder, name, seconds, out))
+        for recorder in recorders:
+            tell(f"{name}: {recorder}, {seconds:g} s")
+            rows.append(_row(RECORDERS[recorder], name, seconds, out))
     result = {
         "benchmark": "data",
         "date": results.now(),

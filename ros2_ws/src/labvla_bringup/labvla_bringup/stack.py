@@ -28,6 +28,7 @@ __all__ = [
     "NO_ENGINE",
     "PLANNERS",
     "ROBOT",
+    "Board",
     "Pacing",
     "Process",
     "Ready",
@@ -41,6 +42,7 @@ __all__ = [
 ]
 
 Pacing = Literal["realtime", "lockstep"]
+Board = Literal["none", "bench", "gripper"]
 
 # Where time waits for the engine, only a hang is too long.
 LOCKSTEP_TIMEOUT = 600.0  # s
@@ -64,6 +66,7 @@ class Simulation:
     pacing: Pacing = "realtime"
     speed: float = 0.0  # simulated seconds per second at most; 0: as the pacing says
     window: bool = False  # shown on a display
+    board: Board = "none"  # a calibration board in the scene
 
 
 @dataclass(frozen=True)
@@ -176,6 +179,7 @@ def _sim(cell: Cell, simulation: Simulation) -> Process:
             "cell": cell.origin.file,
             "pacing": simulation.pacing,
             "speed": simulation.speed,
+            "board": simulation.board,
         },
         ready=Ready(publishers=(cell.joint_states.topic,), services=("sim/reset",)),
     )

@@ -202,12 +202,9 @@ class Launch:
         """Deactivate a controller behind everybody's back."""
         from controller_manager_msgs.srv import SwitchController  # not in bench mode
 
-        client = self.node.create_client(SwitchController, "controller_manager/switch_controller")
-        self.wait_for("controller manager", client.service_is_ready)
         request = SwitchController.Request(deactivate_controllers=[off], strictness=2)
-        answer = client.call_async(request)
-        self.wait_for(f"{off} off", answer.done)
-        assert answer.result().ok
+        answer = self.call(SwitchController, "controller_manager/switch_controller", request)
+        assert answer.ok
 
     def play_urs(self, *prefixes: str) -> list[object]:
         """Offer what the drivers' programs for URs would offer."""
@@ -225,6 +222,10 @@ class Launch:
     def end(self) -> int:
         """Wait for the end; return the exit code."""
         return self._process.wait(PATIENCE)
+
+    def runs(self) -> bool:
+        """Tell whether it has not ended."""
+        return self._process.poll() is None
 
     def running(self) -> dict[int, str]:
         """Return the commands of this session that run, by their process ids."""

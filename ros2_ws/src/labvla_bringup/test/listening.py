@@ -8,6 +8,7 @@ from labvla_policy.nodes import qos
 
 MOVING = 0.05  # rad/s
 STANDING = 1e-3
+ANSWERED = 120.0  # s: a busy machine may hold up a simulation for a while
 
 
 class Cell:
@@ -36,13 +37,13 @@ class Cell:
     def put_up(self, task, seed):
         def reset():
             request = ResetScene.Request(task=task, seed=seed)
-            return self.graph.call(ResetScene, "sim/reset", request).accepted
+            return self.graph.call(ResetScene, "sim/reset", request, ANSWERED).accepted
 
-        self.until(lambda: self.speed() < STANDING and reset())
+        self.until(lambda: self.speed() < STANDING and reset(), ANSWERED)
 
     def say(self, text):
         request = SetInstruction.Request(instruction=text)
-        return self.graph.call(SetInstruction, "labvla/set_instruction", request)
+        return self.graph.call(SetInstruction, "labvla/set_instruction", request, ANSWERED)
 
     def move(self):
         # Right after a recovery the policy may not have heard yet that the controller is ready.

@@ -1,6 +1,8 @@
 """What the container files promise, as far as it can be read from them: they are not built here."""
 
+import ast
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,39 @@ def test_images_and_bench_mode_use_the_same_versions(file):
     wanted = dict(line.split("==") for line in lines if "==" in line)
     assert wanted
     assert wanted == {name: PINNED[name] for name in wanted}
+
+
+# What the images have from apt with ROS, and what is called otherwise than its distribution.
+OF_ROS = {"action_msgs", "ament_index_python", "builtin_interfaces", "cv_bridge", "launch",
+    "launch_ros", "rcl_interfaces", "rclpy"}  # fmt: skip
+APT = {"numpy": "python3-numpy", "yaml": "python3-yaml"}
+CALLED = {"cv2": "opencv-python-headless", "PIL": "pillow"}
+OF_TRANSFORMERS = {"huggingface_hub"}
+SIMULATED_ONLY = {"labvla_sim"}
+
+
+def imports(package):
+    """The distributions' modules that a package of the workspace imports anywhere."""
+    for file in (ROOT / "ros2_ws/src" / package / package).rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                yield from (alias.name.split(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+                yield node.module.split(".")[0]
+
+
+def test_what_the_packages_import_is_in_an_image():
+    packages = {path.name for path in (ROOT / "ros2_ws/src").iterdir() if path.is_dir()}
+    used = {name for package in packages - SIMULATED_ONLY for name in imports(package)}
+    used -= {name for name in used if name.startswith("labvla") or name.endswith("_msgs")}
+    used -= set(sys.stdlib_module_names) | OF_ROS | {"std_srvs", "torch"} | OF_TRANSFORMERS
+    assert all(word in DOCKERFILE for word in APT.values())
+    installed = {
+        line.split("==")[0]
+        for file in ("robot.txt", "policy.txt")
+        for line in (ROOT / "requirements" / file).read_text().splitlines()
+    }
+    assert {CALLED.get(name, name) for name in used - APT.keys()} <= installed
 
 
 def test_the_policy_image_has_the_torch_that_bench_mode_has():

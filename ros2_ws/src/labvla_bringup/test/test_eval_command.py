@@ -7,6 +7,7 @@ import pytest
 
 from labvla_bringup import cli
 from labvla_bringup.evaluation import stack_path
+from labvla_bringup.graph import GraphError
 from labvla_policy.runtime.cell import load_cell
 from labvla_sim.evaluation.crew import Crew
 from labvla_sim.evaluation.ledger import EPISODES
@@ -16,6 +17,7 @@ def records(folder):
     return [json.loads(line) for line in (folder / EPISODES).read_text().splitlines()]
 
 
+@pytest.mark.timeout(600)
 def test_two_episodes_and_their_figures_and_then_no_more(tmp_path, capsys, monkeypatch):
     out = tmp_path / "eval"
     words = ["eval", "lab2", "--conditions", "id", "--episodes", "1", "--workers", "1"]
@@ -70,6 +72,7 @@ def test_wrong_use_is_named_before_anything_is_written(words, said, tmp_path, ca
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.timeout(600)  # PyTorch takes its time to load on a busy machine
 def test_a_checkpoint_of_another_layout_is_refused_with_the_difference(tmp_path, capsys):
     folder, cell = tmp_path / "tiny", load_cell("franka")
     cell_checkpoint.write(folder, cell, control={"row_rate": 2 * cell.policy.row_rate})
@@ -87,19 +90,54 @@ def test_what_the_simulator_writes_is_read_back():
     assert (event.name, event.detail) == ("success", "")
 
 
+class Flaky(stack_path.StackPath):
+    """Its stacks fail after an episode or two, and then for good."""
+
+    def __init__(self, good):
+        self.good, self.stacks = list(good), 0
+
+    def _played(self, choice, jobs, policy):
+        self.stacks += 1
+        for job in jobs[: self.good.pop(0) if self.good else 0]:
+            yield job, {}
+        raise GraphError("no answer")
+
+
+def test_a_stack_that_fails_is_brought_up_anew_for_the_episodes_that_are_left():
+    jobs = ["a", "b", "c", "d"]
+    some = Flaky([1, 0, 0, 2])
+    playing = some._insisted(None, jobs, "policy")
+    assert next(playing)[0] == "a"
+    with pytest.raises(GraphError):
+        next(playing)
+    assert some.stacks == 4, "given up after three in vain"
+    better = Flaky([1, 0, 2, 0, 1])
+    assert [job for job, _ in better._insisted(None, jobs, "policy")] == jobs
+
+
 @pytest.mark.timeout(900)
-def test_both_paths_agree_on_what_succeeds(tmp_path):
-    """The expert does both; without words it has nothing to do and no plan is made."""
-    words = ["eval", "lab2", "--conditions", "swap,no_words", "--episodes", "1", "--films", "0"]
-    found = {}
-    for path in ("inprocess", "stack"):
-        out = tmp_path / path
-        assert cli.main([*words, "--path", path, "--workers", "1", "--out", str(out)]) == 0
-        found[path] = {one["key"]: one for one in records(out)}
-    assert found["stack"].keys() == found["inprocess"].keys()
-    for key, one in found["inprocess"].items():
-        other = found["stack"][key]
-        for figure in ("success", "failure", "kept", "done_instead", "policy"):
-            assert other[figure] == one[figure], (key, figure)
-        assert other["seconds"] == pytest.approx(one["seconds"], abs=0.5)
-        assert other["nearest"] == pytest.approx(one["nearest"], abs=0.03)
+@pytest.mark.parametrize(
+    "conditions", ["swap", pytest.param("absent,no_words", marks=pytest.mark.long)]
+)
+def test_both_paths_agree_on_what_succeeds_and_why_not(conditions, tmp_path, capsys):
+    """The expert obeys either instruction; it refuses what is not there, or makes no sense."""
+    words = ["eval", "lab2", "--conditions", conditions, "--episodes", "1", "--films", "0"]
+    there, here = tmp_path / "inprocess", tmp_path / "stack"
+    assert cli.main([*words, "--workers", "1", "--out", str(there)]) == 0
+    capsys.readouterr()
+    against = ["--path", "stack", "--against", str(there), "--json", "--out", str(here)]
+    assert cli.main([*words, *against]) == 0
+    told = json.loads(capsys.readouterr().out)
+    found = told["agreement"]
+    assert found["n"] == len(records(here)) == 2 * len(conditions.split(","))
+    assert found["both"] + found["neither"] == found["n"]
+    assert found["same_failure"] == found["neither"]
+    assert (found["seconds_apart"] or 0.0) < 0.5
+    for one, other in zip(*(by_key(folder) for folder in (here, there)), strict=True):
+        for figure in ("key", "kept", "done_instead", "policy"):
+            assert one[figure] == other[figure]
+        assert (one["nearest"] or 0.0) == pytest.approx(other["nearest"] or 0.0, abs=0.03)
+
+
+def by_key(folder):
+    return sorted(records(folder), key=lambda one: one["key"])

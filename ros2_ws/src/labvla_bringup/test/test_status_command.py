@@ -34,7 +34,12 @@ def nodes():
     robot = node.create_publisher(DiagnosticStatus, "labvla/robot", qos.LATCHED)
     robot.publish(to_message(STOPPED, "/robot"))
     policy = node.create_publisher(PolicyStatus, "labvla/status", qos.RELIABLE)
-    status = PolicyStatus(state=PolicyStatus.STOPPED, cell="dual_arm", engine="replay")
+    status = PolicyStatus(
+        state=PolicyStatus.STOPPED,
+        cell="dual_arm",
+        engine="replay",
+        message="protective_stop: why",
+    )
     node.create_timer(0.1, lambda: policy.publish(status))
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
@@ -58,11 +63,17 @@ def test_robots_and_policy_of_a_launched_stack_are_shown(labvla):
     assert (told["state"], told["cell"]) == ("launched", "dual_arm")
     assert told["robots"]["reason"] == "protective_stop"
     assert told["robots"]["states"] == STOPPED.states
-    assert told["policy"] == {"state": "stopped", "engine": "replay"}
+    assert told["policy"] == {
+        "state": "stopped",
+        "engine": "replay",
+        "instruction": "",
+        "message": "protective_stop: why",
+    }
     shown = labvla("status").stdout
     for words in ("dual_arm runs under ros2 launch", "protective_stop (left)", "safety 1 (normal)"):
         assert words in shown
     assert "no program is loaded" in shown
+    assert "stopped, engine replay: protective_stop: why" in shown
 
 
 def test_where_nothing_runs_nothing_is_up(labvla):

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import yaml
 from geometry_msgs.msg import TwistStamped
-from listening import MOVING, STANDING, Cell
+from listening import ANSWERED, MOVING, STANDING, Cell
 from scripted_hand import TASK, press
 
 from labvla_bringup.graph import Graph
@@ -51,7 +51,7 @@ def cell(labvla):
 
 
 def verdict(cell):
-    return cell.graph.call(JudgeScene, "sim/judge", JudgeScene.Request())
+    return cell.graph.call(JudgeScene, "sim/judge", JudgeScene.Request(), ANSWERED)
 
 
 def demonstrate(labvla, cell, seed):
@@ -118,7 +118,7 @@ def test_demonstrations_become_clean_datasets(labvla, cell):
 
 
 @pytest.mark.long
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(7200)
 def test_twenty_demonstrations_become_clean_datasets(labvla, cell):
     check_demonstrations(labvla, cell, range(100, 120))
 

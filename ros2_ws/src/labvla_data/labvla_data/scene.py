@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+SIMULATION = "simulation"  # the source of an episode that was drawn and never recorded
+
 
 @dataclass(frozen=True)
 class Scene:

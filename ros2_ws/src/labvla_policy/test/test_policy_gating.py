@@ -1,7 +1,6 @@
 """A policy of real robots is active only while somebody says that they are ready."""
 
 import json
-import threading
 import time
 from pathlib import Path
 
@@ -50,7 +49,7 @@ class Bench:
         self.executors = SingleThreadedExecutor(), SingleThreadedExecutor(context=self.context)
         self.executors[0].add_node(self.policy)
         self.executors[1].add_node(self.world)
-        threading.Thread(target=self.policy.start_by_itself, daemon=True).start()
+        self.policy.start_by_itself()
 
     def _note(self, verb, response):
         self.asked.append(verb)

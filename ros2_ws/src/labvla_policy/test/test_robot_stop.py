@@ -1,7 +1,6 @@
 """A robot that stops by itself: driver, robot node, policy, controller and gripper together."""
 
 import json
-import threading
 import time
 from pathlib import Path
 
@@ -102,7 +101,7 @@ class Cell:
         for node in self.nodes:
             self.executors[0].add_node(node)
         self.executors[1].add_node(self.world)
-        threading.Thread(target=self.policy.start_by_itself, daemon=True).start()
+        self.policy.start_by_itself()
 
     def until(self, condition):
         deadline = time.monotonic() + 90.0
@@ -169,7 +168,7 @@ def test_what_is_held_stays_held_and_the_plan_is_gone_until_somebody_asks(cell, 
     cell.robot.mode = 1  # the button is released; the error is not cleared by that
     cell.until(lambda: cell.trigger("labvla/recover").success)
     cell.until_state(PolicyStatus.ACTIVE)
-    assert not cell.controller.stopped
+    cell.until(lambda: not cell.controller.stopped)
     assert cell.policy._cycle.instruction == ""
     assert cell.say("nod")
 
@@ -186,6 +185,7 @@ def test_a_person_who_stops_the_cell_ends_its_recovery(cell):
     cell.until(lambda: "given up by a person" in recovery.progress.text)
     cell.manager.behaviour.refuses.clear()
     asked = len(cell.manager.behaviour.asked)
-    cell.until(lambda end=time.monotonic() + 2.0: time.monotonic() > end)
+    end = time.monotonic() + 2.0
+    cell.until(lambda: time.monotonic() > end)
     assert len(cell.manager.behaviour.asked) == asked
     assert cell.statuses[-1].state == PolicyStatus.STOPPED

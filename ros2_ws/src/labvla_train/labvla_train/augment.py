@@ -25,7 +25,7 @@ def varied(picture: Pixels, settings: AugmentSettings, chance: np.random.Generat
         blurred = cv2.blur(picture, (3, 3))
         picture = _away_from(blurred, picture, 1 + chance.uniform(-1, 1) * settings.sharpness)
     if settings.brightness or settings.contrast or settings.tint:
-        picture = cv2.LUT(picture, _light(picture, settings, chance))  # type: ignore[assignment]
+        picture = cv2.LUT(picture, _light(picture, settings, chance))
     return picture
 
 
@@ -40,13 +40,11 @@ def _shifted(picture: Pixels, most: int, chance: np.random.Generator) -> Pixels:
 
 def _away_from(other: Any, picture: Pixels, factor: float) -> Pixels:
     """Mix: 0 is the other picture, 1 the picture itself, and more leads on."""
-    mixed: Pixels = cv2.addWeighted(picture, factor, other, 1 - factor, 0)  # type: ignore[assignment]
+    mixed: Pixels = cv2.addWeighted(picture, factor, other, 1 - factor, 0)
     return mixed
 
 
-def _light(
-    picture: Pixels, settings: AugmentSettings, chance: np.random.Generator
-) -> NDArray[np.uint8]:
+def _light(picture: Pixels, settings: AugmentSettings, chance: np.random.Generator) -> Pixels:
     """Return what becomes of each level of each colour: 1 x 256 x 3."""
     brightness, contrast = 1 + chance.uniform(-1, 1, size=2) * (
         settings.brightness,
@@ -55,4 +53,5 @@ def _light(
     tint = 1 + chance.uniform(-1, 1, size=3) * settings.tint
     middle = float(picture[::4, ::4].mean())  # of every 16th pixel: exact enough for a jitter
     levels = ((_RAMP - middle) * contrast + middle)[:, None] * brightness * tint
-    return np.clip(levels, 0, 255).astype(np.uint8)[None]
+    table: Pixels = np.clip(levels, 0, 255).astype(np.uint8)[None]
+    return table

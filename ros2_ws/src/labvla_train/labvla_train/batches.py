@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from labvla_train.demonstrations import Demonstration, Demonstrations
 from labvla_train.frames import Frames
 from labvla_train.samples import Sample
 from labvla_train.settings import AugmentSettings
+from labvla_train.share import WHOLE, Share
 from labvla_train.vocabulary import UNKNOWN_WORD
 from labvla_train.wordings import Wordings
 
@@ -35,6 +36,7 @@ class Batch:
     training: TrainingBatch
     truth: Tensor | None  # batch x components of the auxiliary column, as recorded
     samples: Sequence[Sample]
+    share: Share = WHOLE  # of what a step learns
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,18 +66,26 @@ class BatchMaker:
         self._demonstrations, self._frames, self._reading = demonstrations, frames, reading
         self._augment, self._wordings, self._seed = augment, wordings, seed
 
-    def varied(self, samples: Sequence[Sample], step: int) -> Batch:
-        """Return samples as a step learns them."""
-        return self._batch(samples, np.random.default_rng([self._seed, _VARYING, step]))
+    def varied(self, samples: Sequence[Sample], step: int, share: Share = WHOLE) -> Batch:
+        """Return a share of a step's samples as the step learns them."""
+        part = share.part(len(samples))
+        # Each has a chance of its own: how it varies does not depend on who varies it.
+        chances = [
+            np.random.default_rng([self._seed, _VARYING, step, place])
+            for place in range(part.start, part.stop)
+        ]
+        return replace(self._batch(samples[part], chances), share=share)
 
     def plain(self, samples: Sequence[Sample]) -> Batch:
         """Return samples as they are."""
-        return self._batch(samples, None)
+        return self._batch(samples, [None] * len(samples))
 
-    def _batch(self, samples: Sequence[Sample], chance: np.random.Generator | None) -> Batch:
+    def _batch(
+        self, samples: Sequence[Sample], chances: Sequence[np.random.Generator | None]
+    ) -> Batch:
         reading = self._reading
         pixels, masks, ids, text_masks, states, rows, pads, truths = [], [], [], [], [], [], [], []
-        for sample in samples:
+        for sample, chance in zip(samples, chances, strict=True):
             episode = self._demonstrations.episodes[sample.demonstration]
             seen, mask = self._pictures(episode, sample.frame, chance)
             words = reading.tokenizer(self._words(episode.instructions[sample.frame], chance))

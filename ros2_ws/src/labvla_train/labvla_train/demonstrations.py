@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labvla_data.dataset import Dataset, DatasetError, norm_stats, open_dataset
+from labvla_data.dataset import IMAGES, Dataset, DatasetError, norm_stats, open_dataset
 from labvla_data.dataset.reader import as_matrix
 from labvla_data.dataset.robot_schema import SLOT
 from labvla_policy.model.errors import CheckpointError
@@ -70,17 +70,23 @@ class Demonstrations:
         return tuple(sorted({text for one in self.episodes for text in one.instructions}))
 
 
-def read_demonstrations(folder: Path, chunk: int, truth: str | None = None) -> Demonstrations:
+def read_demonstrations(
+    folder: Path,
+    chunk: int,
+    truth: str | None = None,
+    cameras: Sequence[str] | None = None,
+) -> Demonstrations:
     """Read and check a dataset; refuse what would teach something wrong.
 
     Args:
         folder: of the dataset.
         chunk: rows that the policy predicts.
         truth: column of what only a simulator knows, if it is needed.
+        cameras: which ones the policy sees, in the order of its slots; all if not given.
     """
     try:
         dataset = open_dataset(folder)
-        schema = _schema(dataset)
+        schema = _schema(dataset, cameras)
         _check(dataset, schema, truth)
         episodes = [_demonstration(dataset, schema, number, truth) for number in _numbers(dataset)]
         stats = _stats(dataset, schema, episodes, chunk)
@@ -94,7 +100,7 @@ def _numbers(dataset: Dataset) -> list[int]:
     return [entry.index for entry in dataset.entries]
 
 
-def _schema(dataset: Dataset) -> DataSchema:
+def _schema(dataset: Dataset, cameras: Sequence[str] | None) -> DataSchema:
     if dataset.schema is None:
         raise TrainError(
             f"{dataset.folder}: it does not say which columns are grippers and deltas and which "
@@ -103,10 +109,18 @@ def _schema(dataset: Dataset) -> DataSchema:
         )
     values = dataset.schema.as_schema()
     # Without some of a cell's cameras, slots are empty in between; checkpoints know none.
-    by_slot = sorted(dataset.schema.slots.items(), key=lambda item: item[1])
-    values["image_mapping"] = {
-        name: SLOT.format(slot=slot) for slot, (name, _) in enumerate(by_slot)
-    }
+    slots = dataset.schema.slots
+    chosen = sorted(slots, key=slots.__getitem__)
+    if cameras is not None:
+        named = {name.removeprefix(IMAGES): name for name in chosen}
+        unknown = sorted(set(cameras) - set(named))
+        if unknown or not cameras:
+            raise TrainError(
+                f"{dataset.folder}: data.cameras: expected some of {', '.join(named)}, got "
+                f"{', '.join(unknown) or 'none'}"
+            )
+        chosen = [named[camera] for camera in cameras]
+    values["image_mapping"] = {name: SLOT.format(slot=slot) for slot, name in enumerate(chosen)}
     return schema_from_json(values, f"{dataset.folder}: schema")
 
 

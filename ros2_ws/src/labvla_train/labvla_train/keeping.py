@@ -22,6 +22,7 @@ from labvla_data.files import sync_folder
 from labvla_data.json_files import JsonFileError, read_json, write_json
 from labvla_policy.model.checkpoint.stream import write_tensors
 from labvla_train.errors import TrainError
+from labvla_train.processes import as_shared, whole
 
 SETTINGS = "settings.json"
 STATE = "training_state"
@@ -96,7 +97,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     for group in optimizer.param_groups:
         for name, parameter in zip(group["names"], group["params"], strict=True):
             for key, value in optimizer.state.get(parameter, {}).items():
-                tensors[f"optimizer.{key}.{name}"] = value.float()
+                tensors[f"optimizer.{key}.{name}"] = whole(value).float()
     return tensors
 
 
@@ -105,7 +106,7 @@ def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tenso
     for group in optimizer.param_groups:
         for name, parameter in zip(group["names"], group["params"], strict=True):
             state = {
-                key: tensors[f"optimizer.{key}.{name}"]
+                key: as_shared(tensors[f"optimizer.{key}.{name}"], parameter)
                 for key in ("step", "exp_avg", "exp_avg_sq")
                 if f"optimizer.{key}.{name}" in tensors
             }

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from labvla_train.network.parts import Part, decaying, part_of
+from labvla_train.processes import as_shared, whole
 from labvla_train.settings import OptimizerSettings
 
 Named = tuple[str, nn.Parameter]
 
+POLICY = "policy."  # what learners call the policy among their modules
 
-def groups(module: nn.Module, settings: OptimizerSettings) -> list[dict[str, object]]:
+
+def groups(module: nn.Module, settings: OptimizerSettings) -> list[dict[str, Any]]:
     """Return the optimizer's groups: backbone or not, decayed or not.
 
     The projection between backbone and expert, the heads and everything else learn as fast as the
@@ -23,7 +28,7 @@ def groups(module: nn.Module, settings: OptimizerSettings) -> list[dict[str, obj
     sorted_: dict[tuple[bool, bool], list[Named]] = {}
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
-            place = _of_backbone(name), _decays(name, parameter)
+            place = _of_backbone(name), decaying(name, parameter)
             sorted_.setdefault(place, []).append((name, parameter))
     return [
         {
@@ -38,11 +43,7 @@ def groups(module: nn.Module, settings: OptimizerSettings) -> list[dict[str, obj
 
 
 def _of_backbone(name: str) -> bool:
-    return ".vlm." in f".{name}"
-
-
-def _decays(name: str, parameter: Tensor) -> bool:
-    return parameter.ndim > 1 and not name.endswith(".bias") and "norm" not in name
+    return part_of(name.removeprefix(POLICY)) is Part.BACKBONE
 
 
 def rate(step: int, highest: float, settings: OptimizerSettings, steps: int) -> float:
@@ -57,7 +58,7 @@ def rate(step: int, highest: float, settings: OptimizerSettings, steps: int) -> 
 
 def clip(parameters: Iterable[nn.Parameter], most: float) -> float:
     """Shorten the gradient to `most`; return how long it was."""
-    return float(torch.nn.utils.clip_grad_norm_(list(parameters), most))
+    return float(whole(torch.nn.utils.clip_grad_norm_(list(parameters), most)))
 
 
 class Average:
@@ -68,26 +69,25 @@ class Average:
         self.steps = 0
         self.weights = {name: p.detach().clone().float() for name, p in _trained(module)}
 
-    @torch.no_grad()
     def update(self, module: nn.Module) -> None:
         """Take the present weights in; the first ones are soon forgotten."""
         self.steps += 1
         decay = min(self._decay, (1 + self.steps) / (10 + self.steps))
         for name, parameter in _trained(module):
-            self.weights[name].lerp_(parameter.float(), 1 - decay)
+            self.weights[name].lerp_(parameter.detach().float(), 1 - decay)
 
     def load(self, weights: Mapping[str, Tensor], steps: int) -> None:
         """Go on from what was kept."""
         self.steps = steps
         for name, kept in self.weights.items():
-            kept.copy_(weights[name])
+            kept.copy_(as_shared(weights[name], kept))
 
-    @torch.no_grad()
     def exchange(self, module: nn.Module) -> None:
         """Swap average and weights; the same call swaps them back."""
         for name, parameter in _trained(module):
-            present = parameter.detach().clone().float()
-            parameter.copy_(self.weights[name])
+            weights = parameter.detach()
+            present = weights.clone().float()
+            weights.copy_(self.weights[name])
             self.weights[name].copy_(present)
 
 

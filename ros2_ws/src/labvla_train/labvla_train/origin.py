@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
+from tokenizers import Tokenizer
 
 from labvla_policy.model.backbone.mini import MODEL_TYPE, mini_config
 from labvla_policy.model.build import build_policy
@@ -26,7 +28,7 @@ from labvla_train.demonstrations import Demonstrations
 from labvla_train.errors import TrainError
 from labvla_train.network.start import Beginning, begin_from, read_beginning, staged
 from labvla_train.settings import Settings
-from labvla_train.vocabulary import PAD, tokenizer_files, word_tokenizer
+from labvla_train.vocabulary import PAD_ID, tokenizer_files, word_tokenizer
 from labvla_train.wordings import Wordings, normal
 
 _CPU = torch.device("cpu")
@@ -39,6 +41,7 @@ class Network:
     policy: Policy
     tokenizer: PromptTokenizer
     description: Description  # with the schema and the statistics of the data
+    notes: tuple[str, ...] = ()  # what people should know of the weights it begins with
 
     def vectors(self, demonstrations: Demonstrations) -> VectorPlan:
         """Return how this policy reads rows of numbers."""
@@ -56,11 +59,16 @@ class Origin:
                 self._beginning = read_beginning(find_checkpoint(settings.start))
                 config = staged(self._beginning.config, stage)
             else:
-                config = staged(_own_config(settings), stage)
+                config = staged(own_config(settings), stage)
         except ModelError as error:
             raise TrainError(str(error)) from None
+        given = settings.run.given_rows
+        if given >= config.chunk_size:
+            raise TrainError(
+                f"run.given_rows: expected less than chunk_size = {config.chunk_size}, got {given}"
+            )
         # Tables are rounded as those of the delivered weights will be.
-        self.config = replace(config, dtype=settings.run.delivered)
+        self.config = replace(config, dtype=settings.run.delivered, rtc_trained_prefix=given > 0)
 
     def build(self, demonstrations: Demonstrations, wordings: Wordings | None) -> Network:
         """Make the network, with weights."""
@@ -89,18 +97,18 @@ class Origin:
         )
         return replace(network, description=description)
 
+    def _own_backbone(self, tokenizer: Tokenizer) -> Mapping[str, Any]:
+        sizes = {"vocab_size": tokenizer.get_vocab_size(), **self._settings.network.backbone}
+        return mini_config(sizes).as_json()
+
     def _fresh(
         self, config: ModelConfig, instructions: Iterable[str], wordings: Wordings | None
     ) -> Network:
-        words = [word for text in instructions for word in normal(text).split()]
-        words += list(wordings.vocabulary()) if wordings is not None else []
-        tokenizer = word_tokenizer(words)
-        backbone = mini_config(
-            {"vocab_size": tokenizer.get_vocab_size(), **self._settings.network.backbone}
-        ).as_json()
+        tokenizer = _words(instructions, wordings)
+        backbone = self._own_backbone(tokenizer)
         torch.manual_seed(self._settings.run.seed)
         policy = build_policy(config, backbone, {}, table_dtype=table_dtype(config, torch.float32))
-        prompt = PromptTokenizer(tokenizer, tokenizer.token_to_id(PAD), config.tokenizer_max_length)
+        prompt = PromptTokenizer(tokenizer, PAD_ID, config.tokenizer_max_length)
         description = Description(
             config=config, vlm=backbone, processor={}, tokenizer_files=tokenizer_files(tokenizer)
         )
@@ -108,7 +116,7 @@ class Origin:
 
     def _stored(self, beginning: Beginning, config: ModelConfig) -> Network:
         torch.manual_seed(self._settings.run.seed)
-        policy = begin_from(beginning, config)
+        policy, notes = begin_from(beginning, config)
         known = set(config.as_json())
         others = {key: value for key, value in beginning.raw_config.items() if key not in known}
         description = Description(
@@ -119,10 +127,16 @@ class Origin:
             other_config=others,
         )
         tokenizer = read_tokenizer(beginning.folder, config.tokenizer_max_length)
-        return Network(policy, tokenizer, description)
+        return Network(policy, tokenizer, description, notes)
 
 
-def _own_config(settings: Settings) -> ModelConfig:
+def _words(instructions: Iterable[str], wordings: Wordings | None) -> Tokenizer:
+    words = [word for text in instructions for word in normal(text).split()]
+    return word_tokenizer([*words, *(wordings.vocabulary() if wordings is not None else ())])
+
+
+def own_config(settings: Settings) -> ModelConfig:
+    """Return the configuration of a policy from scratch."""
     values, backbone = settings.network.policy, settings.network.backbone
     if backbone.get("model_type", MODEL_TYPE) != MODEL_TYPE:
         raise ConfigError(

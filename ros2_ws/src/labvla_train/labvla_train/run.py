@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
+import math
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,6 @@ import torch
 
 from labvla_data.json_files import read_json, write_json
 from labvla_data.parallel import Progress, silent
-from labvla_policy.model.pipeline.vectors import make_plan
 from labvla_train import keeping, optimizer
 from labvla_train.batches import BatchMaker, Reading
 from labvla_train.demonstrations import Demonstrations, read_demonstrations
@@ -26,6 +25,7 @@ from labvla_train.frames import DecodedFrames, Frames, cached_frames
 from labvla_train.keeping import Kept
 from labvla_train.log import Log
 from labvla_train.origin import Network, Origin
+from labvla_train.processes import Processes, gathered, whole
 from labvla_train.samples import Order, Sample, Split, split
 from labvla_train.settings import Settings
 from labvla_train.stages import STAGES
@@ -33,9 +33,11 @@ from labvla_train.wordings import Wordings, read_wordings
 
 _DRAWING = 0xD4A3
 _MEASURING = 0x3EA5
-# May differ between a run and its continuation: none of them changes what is learnt.
-_FREE = frozenset({"save_every", "keep", "log_every", "measure_every", "measured", "threads"})
-Tell = Callable[[str, Mapping[str, Any]], None]
+# May differ between a run and its continuation: what is learnt does not depend on them. (Of the
+# data, their hash is compared and not their place; the number of threads changes the rounding.)
+_FREE = frozenset(
+    {"save_every", "keep", "log_every", "measure_every", "measured", "threads", "dataset", "cache"}
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +47,7 @@ class Outcome:
     checkpoint: Path
     step: int
     measured: Mapping[str, float]
+    notes: tuple[str, ...]  # what people should know of the weights that it began with
 
 
 def train(
@@ -72,6 +75,20 @@ def train(
         raise TrainError(f"expected a stage of {', '.join(STAGES)}, got {stage!r}")
     if settings.run.threads is not None:
         torch.set_num_threads(settings.run.threads)
+    processes = Processes(settings.run.batch)
+    origin, wordings, demonstrations = read_data(stage, settings, beside)
+    with processes.first_before_others():
+        _claim(folder, stage, settings, demonstrations)
+        frames = _frames(settings, demonstrations, preparing)
+    network = origin.build(demonstrations, wordings)
+    run = _Run(stage, settings, folder, network, demonstrations, frames, wordings, processes)
+    return run.go(progress if processes.first else silent, until)
+
+
+def read_data(
+    stage: str, settings: Settings, beside: Path
+) -> tuple[Origin, Wordings | None, Demonstrations]:
+    """Read all that a run depends on, and refuse what it could not learn from."""
     origin = Origin(settings, stage)
     wordings = None
     if settings.data.wordings is not None:
@@ -80,18 +97,14 @@ def train(
         Path(settings.data.dataset),
         origin.config.chunk_size,
         settings.auxiliary.column if settings.auxiliary else None,
+        settings.data.cameras,
     )
-    _claim(folder, stage, settings, demonstrations)
-    network = origin.build(demonstrations, wordings)
-    frames = _frames(settings, demonstrations, preparing)
-    run = _Run(stage, settings, folder, network, demonstrations, frames, wordings)
-    return run.go(progress, until)
+    return origin, wordings, demonstrations
 
 
 def _claim(folder: Path, stage: str, settings: Settings, demonstrations: Demonstrations) -> None:
     """Note what the run is, or refuse to go on with something else."""
     wanted = {"stage": stage, "data": demonstrations.digest, "settings": settings.as_json()}
-    wanted = json.loads(json.dumps(wanted))
     path = folder / keeping.SETTINGS
     if path.exists():
         other = list(_differences(read_json(path), wanted, ""))
@@ -128,6 +141,32 @@ def _frames(settings: Settings, demonstrations: Demonstrations, preparing: Progr
     )
 
 
+def batch_maker(
+    settings: Settings,
+    network: Network,
+    demonstrations: Demonstrations,
+    frames: Frames,
+    wordings: Wordings | None,
+) -> BatchMaker:
+    """Return what makes batches for this network."""
+    backbone = network.policy.vlm
+    return BatchMaker(
+        demonstrations,
+        frames,
+        Reading(
+            vectors=network.vectors(demonstrations),
+            tokenizer=network.tokenizer,
+            pixels=backbone.pixel_plan,
+            slots=backbone.camera_slots,
+            chunk=network.policy.config.chunk_size,
+            held=settings.data.beyond_end == "held",
+        ),
+        settings.augment,
+        wordings,
+        settings.run.seed,
+    )
+
+
 class _Run:
     """Everything that lives while a run goes."""
 
@@ -140,9 +179,9 @@ class _Run:
         demonstrations: Demonstrations,
         frames: Frames,
         wordings: Wordings | None,
+        processes: Processes,
     ) -> None:
         self._settings, self._folder = settings, folder
-        config = network.policy.config
         self._split: Split = split(
             [len(one) for one in demonstrations.episodes],
             settings.data.stride,
@@ -150,35 +189,28 @@ class _Run:
             settings.run.seed,
         )
         self._order = Order(len(self._split.learnt), settings.run.batch, settings.run.seed)
-        self._maker = BatchMaker(
-            demonstrations,
-            frames,
-            Reading(
-                vectors=make_plan(config, demonstrations.schema, demonstrations.stats),
-                tokenizer=network.tokenizer,
-                pixels=network.policy.vlm.pixel_plan,
-                slots=network.policy.vlm.camera_slots,
-                chunk=config.chunk_size,
-                held=settings.data.beyond_end == "held",
-            ),
-            settings.augment,
-            wordings,
-            settings.run.seed,
-        )
+        self._maker = batch_maker(settings, network, demonstrations, frames, wordings)
+        self._processes, self._notes = processes, network.notes
         torch.manual_seed(settings.run.seed)
         self._learner = STAGES[stage](settings, network, demonstrations)
-        self._optimizer = torch.optim.AdamW(
+        self._step = 0
+        kept = self._kept_weights()
+        self._learner.to(processes.device)
+        self._optimizer: torch.optim.Optimizer = torch.optim.AdamW(
             optimizer.groups(self._learner, settings.optimizer),
             lr=settings.optimizer.expert_rate,
             betas=settings.optimizer.betas,
             eps=settings.optimizer.eps,
         )
+        self._joined, self._optimizer = processes.join(self._learner, self._optimizer)
         self._average = None
         if settings.run.average is not None:
             self._average = optimizer.Average(self._learner, settings.run.average)
-        self._step = 0
-        self._resume()
-        self._log = Log(folder, self._step)
+        if kept is not None:
+            self._resume(kept)
+        # Nobody writes a word before all have read where the run stands.
+        processes.wait()
+        self._log = Log(folder, self._step) if processes.first else None
 
     def go(self, progress: Progress, until: int | None) -> Outcome:
         """Train to the end, or until a step."""
@@ -199,51 +231,52 @@ class _Run:
             if self._step % run.log_every == 0 or last:
                 pace = counted * run.batch / (time.perf_counter() - begin)
                 means = {name: total / counted for name, total in sums.items()}
-                self._log.tell(self._step, {**means, "samples_per_second": pace})
+                self._tell({**means, "samples_per_second": pace})
                 sums.clear()
                 counted, begin = 0, time.perf_counter()
             if self._step % run.measure_every == 0 or last:
                 measured = self._measure()
-                self._log.tell(self._step, {"held_out": measured})
+                self._tell({"held_out": measured})
                 begin = time.perf_counter()
             if self._step % run.save_every == 0 or last:
                 self._keep()
                 begin = time.perf_counter()
         place = keeping.newest(self._folder)
         assert place is not None
-        return Outcome(place, self._step, measured)
+        return Outcome(place, self._step, measured, self._notes)
 
     def _learn(self) -> dict[str, float]:
         """Take one step."""
         settings = self._settings
         places = self._order.of_step(self._step)
         samples: list[Sample] = [self._split.learnt[place] for place in places]
-        batch = self._maker.varied(samples, self._step)
+        processes = self._processes
+        batch = processes.moved(self._maker.varied(samples, self._step, processes.share))
         chance = _generator(settings.run.seed, _DRAWING, self._step)
         for group in self._optimizer.param_groups:
             group["lr"] = optimizer.rate(
                 self._step, group["highest"], settings.optimizer, settings.run.steps
             )
         with self._precision():
-            losses = self._learner.losses(batch, chance)
-        total = losses["total"]
-        if not torch.isfinite(total):
+            losses = self._joined(batch, chance)
+        told = processes.mean(losses)
+        if not math.isfinite(told["total"]):
             raise TrainError(
-                f"step {self._step}: the loss is {float(total)}; try a lower rate or precision: "
+                f"step {self._step}: the loss is {told['total']}; try a lower rate or precision: "
                 f"float32. {keeping.newest(self._folder) or 'No checkpoint'} is the last one"
             )
         self._optimizer.zero_grad(set_to_none=True)
-        total.backward()
+        losses["total"].backward()
         trained = (p for group in self._optimizer.param_groups for p in group["params"])
         norm = optimizer.clip(trained, settings.optimizer.clip)
         self._optimizer.step()
         if self._average is not None:
             self._average.update(self._learner)
-        return {name: float(value.detach()) for name, value in losses.items()} | {"gradient": norm}
+        return told | {"gradient": norm}
 
     def _precision(self) -> torch.autocast:
         wanted = self._settings.run.precision == "bfloat16"
-        return torch.autocast("cpu", torch.bfloat16, enabled=wanted)
+        return torch.autocast(self._processes.device.type, torch.bfloat16, enabled=wanted)
 
     def _measure(self) -> dict[str, float]:
         """Measure held-out samples with the averaged weights."""
@@ -253,10 +286,10 @@ class _Run:
         chance = np.random.default_rng([run.seed, _MEASURING])
         chosen = chance.permutation(len(held))[: run.measured]
         errors: dict[str, list[float]] = defaultdict(list)
-        with self._averaged(), torch.no_grad(), self._precision():
+        with self._averaged(), gathered(self._learner), torch.no_grad(), self._precision():
             for begin in range(0, len(chosen), run.batch):
                 samples = [held[place] for place in chosen[begin : begin + run.batch]]
-                batch = self._maker.plain(samples)
+                batch = self._processes.moved(self._maker.plain(samples))
                 for name, values in self._learner.measure(batch).items():
                     errors[name] += values
                 total = self._learner.losses(batch, _generator(run.seed, _MEASURING, begin))
@@ -276,31 +309,44 @@ class _Run:
                 self._average.exchange(self._learner)
             self._learner.train()
 
-    def _keep(self) -> None:
-        tensors = {f"weights.{n}": p.detach() for n, p in self._learner.named_parameters()}
-        tensors |= keeping.optimizer_tensors(self._optimizer)
-        numbers: dict[str, Any] = {"threads": torch.get_num_threads(), "torch": torch.__version__}
-        if self._average is not None:
-            tensors |= {f"average.{n}": t for n, t in self._average.weights.items()}
-            numbers["averaged"] = self._average.steps
-        tensors = {name: tensor.clone() for name, tensor in tensors.items()}
-        with self._averaged():
-            keeping.keep(
-                self._folder,
-                self._step,
-                Kept(numbers, tensors),
-                self._learner.deliver,
-                self._settings.run.keep,
-            )
+    def _tell(self, values: Mapping[str, Any]) -> None:
+        if self._log is not None:
+            self._log.tell(self._step, values)
 
-    def _resume(self) -> None:
+    def _keep(self) -> None:
+        """Write a checkpoint; what processes hold shares of is put together by all of them."""
+        numbers: dict[str, Any] = {"threads": torch.get_num_threads(), "torch": torch.__version__}
+        tensors = keeping.optimizer_tensors(self._optimizer)
+        if self._average is not None:
+            tensors |= {f"average.{n}": whole(t) for n, t in self._average.weights.items()}
+            numbers["averaged"] = self._average.steps
+        with gathered(self._learner):
+            tensors |= {f"weights.{n}": p.detach() for n, p in self._learner.named_parameters()}
+            tensors = {name: tensor.cpu().clone() for name, tensor in tensors.items()}
+        with self._averaged(), gathered(self._learner):
+            if self._processes.first:
+                keeping.keep(
+                    self._folder,
+                    self._step,
+                    Kept(numbers, tensors),
+                    self._learner.deliver,
+                    self._settings.run.keep,
+                )
+            self._processes.wait()
+
+    def _kept_weights(self) -> Kept | None:
+        """Take the weights of the newest checkpoint, if there is one; return the rest of it."""
         place = keeping.newest(self._folder)
         if place is None:
-            return
+            return None
         kept = keeping.read_kept(place)
         with torch.no_grad():
             for name, parameter in self._learner.named_parameters():
                 parameter.copy_(kept.tensors[f"weights.{name}"])
+        self._step = kept.numbers["step"]
+        return kept
+
+    def _resume(self, kept: Kept) -> None:
         keeping.load_optimizer(self._optimizer, kept.tensors)
         if self._average is not None:
             average = {
@@ -309,7 +355,6 @@ class _Run:
                 if name.startswith("average.")
             }
             self._average.load(average, kept.numbers["averaged"])
-        self._step = kept.numbers["step"]
 
 
 def _generator(seed: int, stream: int, step: int) -> torch.Generator:

@@ -38,7 +38,8 @@ def split(lengths: Sequence[int], stride: int, share: float, seed: int) -> Split
     order = np.random.default_rng([seed, _HELD_OUT]).permutation(len(lengths))
     count = round(share * len(lengths))
     out = set(order[:count].tolist())
-    learnt, held = [], []
+    learnt: list[Sample] = []
+    held: list[Sample] = []
     for number, length in enumerate(lengths):
         samples = [Sample(number, frame) for frame in range(0, length, stride)]
         (held if number in out else learnt).extend(samples)

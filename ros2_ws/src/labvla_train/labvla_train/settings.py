@@ -8,6 +8,7 @@ optimizer: {…}
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ class DataSettings:
     """Which frames are learnt from."""
 
     dataset: str  # folder; relative to where the command runs
+    cameras: tuple[str, ...] | None = None  # in the order of the slots; all if not given
     stride: int = 1  # every how many frames a sample begins
     held_out: float = 0.02  # share of the episodes that is only measured
     beyond_end: Literal["masked", "held"] = "masked"  # rows after the episode: no loss, or stand
@@ -100,6 +102,7 @@ class RunSettings:
     steps: int
     batch: int = 16
     draws: int = 1  # of noise and time, for each encoded observation
+    given_rows: int = 0  # leading rows, at most, that are given: for rtc without guidance
     seed: int = 0
     precision: Literal["float32", "bfloat16"] = "bfloat16"  # of the products; weights are fp32
     average: float | None = None  # decay of the moving average of the weights
@@ -135,8 +138,9 @@ class Settings:
             raise TrainError("; ".join(problems))
 
     def as_json(self) -> dict[str, Any]:
-        """Return them as they are kept beside a run."""
-        return asdict(self)
+        """Return them as a file holds them."""
+        values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return values
 
 
 def _problems(settings: Settings) -> Iterator[str]:
@@ -171,6 +175,7 @@ def _problems(settings: Settings) -> Iterator[str]:
         if not 0 <= share <= 1:
             yield f"{key}: expected 0 to 1, got {share}"
     not_negative = {
+        "run.given_rows": run.given_rows,
         "augment.shift": settings.augment.shift,
         "augment.state_noise": settings.augment.state_noise,
         "optimizer.expert_rate": optimizer.expert_rate,

@@ -61,7 +61,8 @@ class ToolError:
 
 
 def _numpy(chunks: Tensor) -> NDArray[np.float32]:
-    return chunks.detach().to(torch.float32).cpu().numpy()
+    rows: NDArray[np.float32] = chunks.detach().to(torch.float32).cpu().numpy()
+    return rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +75,8 @@ class _Tool:
 
     def __call__(self, row: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the point between the fingertips, from the arm's foot."""
-        point: NDArray[np.float64] = (self.chain.forward(row[self.places]) @ self.tcp)[:3, 3]
+        joints = row[self.places].astype(np.float64)
+        point: NDArray[np.float64] = (self.chain.forward(joints) @ self.tcp)[:3, 3]
         return point
 
 

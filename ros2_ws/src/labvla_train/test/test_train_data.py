@@ -3,6 +3,8 @@
 import json
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from train_support import INSTRUCTIONS, write_dataset
 
@@ -39,6 +41,18 @@ def test_slots_of_missing_cameras_are_closed(dataset):
         "observation.images.front": "observation.images.image0",
         "observation.images.wrist": "observation.images.image1",
     }
+
+
+def test_a_policy_may_see_fewer_cameras_in_another_order(dataset):
+    assert read_demonstrations(dataset, CHUNK, None, ["wrist"]).cameras == (
+        "observation.images.wrist",
+    )
+    assert read_demonstrations(dataset, CHUNK, None, ["wrist", "front"]).cameras == (
+        "observation.images.wrist",
+        "observation.images.front",
+    )
+    with pytest.raises(TrainError, match=r"data.cameras: expected some of front, wrist, got top"):
+        read_demonstrations(dataset, CHUNK, None, ["front", "top"])
 
 
 def test_deltas_are_measured_over_the_policys_own_chunk(dataset):
@@ -94,9 +108,20 @@ def with_wider_actions_in_the_schema(folder):
     path.write_text(json.dumps(manifest | {"arm_layout": {}}))
 
 
+def with_nan(folder):
+    path = next((folder / "data").rglob("*.parquet"))
+    table = pq.read_table(path)
+    states = table.column(STATE).to_pylist()
+    states[3][2] = float("nan")
+    place = table.schema.get_field_index(STATE)
+    column = pa.array(states, table.schema.field(place).type)
+    pq.write_table(table.set_column(place, table.schema.field(place), column), path)
+
+
 @pytest.mark.parametrize(
     ("spoil", "complaint"),
     [
+        (with_nan, "episode 0: observation.state: holds NaN or infinity in frame 3"),
         (without_manifest, "expected meta/labvla_manifest.json"),
         (without_stats, "it has no statistics: run `labvla data stats`"),
         (with_stats_of_other_episodes, "episodes were taken out since its statistics were made"),

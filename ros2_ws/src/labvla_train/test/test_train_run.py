@@ -10,7 +10,14 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from train_support import CAMERAS, tiny, write_dataset
 
+from labvla_policy.engines.base import Question
+from labvla_policy.engines.labvla.engine import LabvlaEngine
+from labvla_policy.engines.spec import EngineSpec
 from labvla_policy.model.inference import load_policy
+from labvla_policy.runtime.cell import load_cell
+from labvla_policy.runtime.types import Observation
+from labvla_policy.serving.checkpoint import CheckpointPolicy, CheckpointSettings
+from labvla_policy.serving.policy import PolicyRequest
 from labvla_train import keeping
 from labvla_train.errors import TrainError
 from labvla_train.log import LOG
@@ -96,6 +103,31 @@ def test_what_was_trained_answers_from_its_folder(whole):
     assert (loaded.control.row_offset, loaded.control.anchor) == (1, "measured")
     assert loaded.schema.cameras == tuple(f"observation.images.{name}" for name in CAMERAS)
     assert loaded.vectors.delta_mask.tolist() == [True] * 7 + [False]
+
+
+def test_the_server_and_the_engine_answer_as_the_folder_does(whole):
+    """In a cell with one camera more than the policy knows."""
+    cell, checkpoint = load_cell("franka"), str(whole[1].checkpoint)
+    front, wrist = pictures()
+    side = 255 - front
+    prompt, state = "Press the start button", np.array(STATE)
+    expected = load_policy(checkpoint).predict([front, wrist], state, prompt, seed=5).actions
+    served = CheckpointPolicy(CheckpointSettings(checkpoint), cell)
+    asked = PolicyRequest((front, side, wrist), state, prompt, seed=5)
+    assert np.allclose(served.infer(asked).rows, expected, atol=1e-6)
+    options = {"checkpoint": checkpoint, "seed": "5"}
+    engine = LabvlaEngine(EngineSpec("labvla", cell.origin.file, options))
+    seen = Observation(
+        stamp=10**9,
+        joint_names=cell.joints,
+        positions=state[:7],
+        instruction=prompt,
+        grippers=np.array([0.06]),
+        state=state,
+        images=(front, side, wrist),
+    )
+    engine.begin(seen)
+    assert np.allclose(engine.infer(Question(seen, None)).joint_targets, expected[:, :7], atol=1e-6)
 
 
 def test_what_is_delivered_is_the_average_and_nothing_of_the_training(whole):

@@ -17,8 +17,8 @@ def recorded_cell(cameras=CAMERAS):
     return as_recorded(load_cell("franka"), SIZE, cameras)
 
 
-def write_dataset(folder, lengths=(14, 11, 12, 13), *, schema=True, truth=True, spoil=None):
-    """Write episodes of smooth motions; `spoil` may change a frame before it is written."""
+def write_dataset(folder, lengths=(14, 11, 12, 13), *, schema=True, truth=True, images="video"):
+    """Write episodes of smooth motions."""
     cell = recorded_cell()
     names = tuple(cell.column_names)
     features = {
@@ -29,7 +29,8 @@ def write_dataset(folder, lengths=(14, 11, 12, 13), *, schema=True, truth=True, 
     if truth:
         features["truth"] = Column("float32", TRUTH)
     chance = np.random.default_rng(3)
-    with DatasetWriter(folder, features, FPS, schema=of_cell(cell) if schema else None) as writer:
+    meaning = of_cell(cell) if schema else None
+    with DatasetWriter(folder, features, FPS, images=images, schema=meaning) as writer:
         for number, length in enumerate(lengths):
             motion = _motion(chance, length + 1)
             task = INSTRUCTIONS[number % len(INSTRUCTIONS)]
@@ -45,8 +46,6 @@ def write_dataset(folder, lengths=(14, 11, 12, 13), *, schema=True, truth=True, 
                     }
                     if truth:
                         values["truth"] = np.array([frame, -number, 1.0], dtype=np.float32)
-                    if spoil is not None:
-                        spoil(number, frame, values)
                     episode.add(values)
     return folder
 

@@ -21,7 +21,7 @@ from labvla_bringup.work import insist
 from labvla_msgs.srv import JudgeScene, ResetScene, SetInstruction
 from labvla_policy.runtime.cell import load_cell
 from labvla_sim.evaluation.contestant import Contestant
-from labvla_sim.evaluation.crew import Crew, Order
+from labvla_sim.evaluation.crew import Crew, Order, one_thread
 from labvla_sim.evaluation.job import Job
 from labvla_sim.evaluation.record import Played, Record, record_of, success_time
 from labvla_sim.evaluation.watch import KEPT, Watch
@@ -30,6 +30,7 @@ from labvla_sim.truth_text import SceneTruth
 
 PROGRAM = ("labvla_bringup.evaluation.stack",)
 ACTIVE = 900.0  # s for the policy to load, after its stack is up
+TRIES = 3  # stacks that may fail over one episode
 LOOK = 0.1  # s of the machine's clock between two questions to the judge
 STUCK = 600.0  # s of the machine's clock for an episode of 20 s
 
@@ -50,7 +51,23 @@ class StackPath:
         for choice, jobs in _grouped(self._contestant, [order.job for order in orders]):
             # A log is a poor place to learn that the engine cannot work here.
             policy = Crew(self._file, self._contestant, 1).policy(jobs[0].setting.steps)
-            yield from self._played(choice, jobs, policy)
+            yield from self._insisted(choice, jobs, policy)
+
+    def _insisted(
+        self, choice: Choice, jobs: Sequence[Job], policy: str
+    ) -> Iterator[tuple[Job, Record]]:
+        """Play all; a stack that no longer answers is brought up anew, but not for ever."""
+        left, failures = list(jobs), 0
+        while left:
+            try:
+                for job, record in self._played(choice, tuple(left), policy):
+                    left.remove(job)
+                    failures = 0
+                    yield job, record
+            except GraphError:
+                failures += 1
+                if failures == TRIES:
+                    raise
 
     def _played(
         self, choice: Choice, jobs: Sequence[Job], policy: str
@@ -60,6 +77,7 @@ class StackPath:
         words = [str(self._file), str(logs), choice.as_text()]
         with (
             (logs / "all.log").open("w") as log,
+            one_thread(),
             BackgroundStack(words, log, PROGRAM, 3 * PATIENCE),
             Graph() as graph,
         ):

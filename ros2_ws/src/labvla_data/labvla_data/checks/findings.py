@@ -20,8 +20,12 @@ class ScanSettings:
     darkest: int = 10  # of 255: a picture with nothing brighter is black
     frozen_time: float = 0.5  # s with the same picture ...
     frozen_motion: float = 0.01  # ... while a joint moved so far (rad)
-    frozen_change: float = 0.25  # levels on average: pictures that differ by less are the same ...
-    frozen_spot: int = 16  # ... unless a spot differs by more: a small thing that moves in a corner
+    frozen_patch: float = 4.0  # levels: no patch of a picture that stands differs by more
+    frozen_change: float = 0.05  # levels on average: a frame that differs by less is the one before
+    frozen_share: float = 0.5  # of such frames; a camera that is alive has noise in every frame
+    frozen_jump: float = 10.0  # levels: a drawn picture is frozen if it stops amid such changes ...
+    frozen_resume: float = 60.0  # levels by which it leaps when it goes on
+    frozen_step: float = 0.002  # ... while a joint moves so far from one frame to the next (rad)
     blur_share: float = 0.35  # of the camera's usual sharpness
     fastest: float = 6.0  # rad/s; no arm here moves so fast
     farthest: float = 0.7  # rad between an action and the state in which it is given

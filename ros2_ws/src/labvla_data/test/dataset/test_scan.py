@@ -19,6 +19,7 @@ from spoiling import (
 from labvla_data.checks.detectors import DETECTORS
 from labvla_data.checks.scan import DEFAULTS, scan
 from labvla_data.dataset import ACTION, IMAGES, STATE, DatasetError, open_dataset
+from labvla_data.json_files import write_lines
 from labvla_data.parallel import silent
 
 SIDE = IMAGES + "side"
@@ -98,6 +99,22 @@ def frozen(folder):
     change_video(folder, BAD, SIDE, lambda frames: frames[:10] + [frames[10]] * (len(frames) - 10))
 
 
+def noisy(frames, level=6.0):
+    """As a sensor sees them; a frozen one shows its last picture again, noise and all."""
+    random = np.random.default_rng(3)
+    return [
+        np.clip(f + random.normal(0.0, level, f.shape), 0, 255).astype(np.uint8) for f in frames
+    ]
+
+
+def frozen_and_noisy(folder):
+    def freeze(frames):
+        seen = noisy(frames)
+        return seen[:10] + [seen[10]] * 25 + seen[35:]
+
+    change_video(folder, BAD, SIDE, freeze)
+
+
 def blurred(folder):
     change_video(folder, BAD, SIDE, lambda frames: [cv2.GaussianBlur(f, (0, 0), 8) for f in frames])
 
@@ -143,6 +160,7 @@ FAULTS = [
     (motionless, "idle_ends", "never_moves"),
     (black, "bad_pictures", "black_frames"),
     (frozen, "bad_pictures", "frozen_frames"),
+    (frozen_and_noisy, "bad_pictures", "frozen_frames"),
     (blurred, "bad_pictures", "blurred"),
     (backwards, "clock_faults", "stamp_backwards"),
     (slow_clock, "clock_faults", "wrong_rate"),
@@ -177,6 +195,41 @@ def test_a_fault(sound, tmp_path, spoil, detector, kind):
     summary = report["detector_summaries"][detector]
     assert summary["n_bad"] == 1
     assert summary["n_reasons"] == len(report["per_episode_reasons"][str(BAD)])
+
+
+def plain(frames):
+    """A camera that has nothing but a mat in view while the arm moves."""
+    return [np.full_like(f, 140) for f in frames]
+
+
+def test_a_camera_that_looks_at_something_plain_is_not_frozen(sound, tmp_path):
+    folder = copied(sound, tmp_path / "demo")
+    change_video(folder, BAD, SIDE, lambda frames: noisy(plain(frames)))
+    report = scan(folder, ["bad_pictures"], workers=1)
+    assert (report["bad_episodes"], report["per_episode_warnings"]) == ([], {})
+
+
+@pytest.fixture
+def drawn(sound, tmp_path):
+    """A dataset that says that nobody recorded it."""
+    folder = copied(sound, tmp_path / "demo")
+    lines = [{"episode_index": n, "source": "simulation"} for n in range(len(SOUND_LENGTHS))]
+    write_lines(folder / "meta/labvla_episodes.jsonl", lines)
+    return folder
+
+
+def test_a_drawn_picture_of_something_plain_is_a_warning(drawn):
+    change_video(drawn, BAD, SIDE, plain)
+    report = scan(drawn, ["bad_pictures"], workers=1)
+    assert report["bad_episodes"] == []
+    (warning,) = report["per_episode_warnings"][str(BAD)]
+    assert (warning["kind"], warning["detail"]["camera"]) == ("still_frames", SIDE)
+
+
+def test_a_drawn_camera_that_stops_in_the_midst_of_a_motion_is_frozen(drawn):
+    frozen(drawn)
+    report = scan(drawn, ["bad_pictures"], workers=1)
+    assert reasons(report) == {("bad_pictures", "frozen_frames")}
 
 
 def test_a_spoilt_episode_does_not_stop_the_others(sound, tmp_path):

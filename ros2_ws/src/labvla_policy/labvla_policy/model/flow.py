@@ -16,7 +16,7 @@ class FlowDraw:
     """What chance adds to a training sample."""
 
     noise: Tensor  # batch x rows x columns, fp32
-    time: Tensor  # batch, fp32
+    time: Tensor  # batch, or batch x rows where leading rows are given; fp32
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,16 @@ def draw(
     return FlowDraw(noise, sampling.draw(count, generator, actions.device))
 
 
+def with_given_rows(
+    drawn: FlowDraw, most: int, generator: torch.Generator | None = None
+) -> FlowDraw:
+    """Give 0 to `most` leading rows as they are, as what is executed meanwhile will be given."""
+    chunks, rows = drawn.noise.shape[:2]
+    count = torch.randint(most + 1, (chunks, 1), generator=_on_cpu(generator))
+    given = (torch.arange(rows) < count).to(drawn.time.device)
+    return FlowDraw(drawn.noise, torch.where(given, 1.0, drawn.time[:, None]))
+
+
 def draw_noise(
     shape: tuple[int, ...], device: torch.device, generator: torch.Generator | None = None
 ) -> Tensor:
@@ -69,8 +79,8 @@ def _on_cpu(generator: torch.Generator | None) -> torch.Generator | None:
 
 
 def interpolate(actions: Tensor, noise: Tensor, time: Tensor) -> Tensor:
-    """Return what lies between noise and data at this time."""
-    time = time[:, None, None]
+    """Return what lies between noise and data at this time, or at each row's."""
+    time = time[..., None] if time.ndim == 2 else time[:, None, None]
     return time * actions + (1 - time) * noise
 
 

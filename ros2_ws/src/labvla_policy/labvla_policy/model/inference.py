@@ -144,9 +144,8 @@ def load_policy(
     vectors = make_plan(files.config, schema, stats, options)
     tokenizer = read_tokenizer(folder, files.config.tokenizer_max_length)
     place = chosen_device(device)
-    policy, notes = load_network(
-        files, device=place, dtype=chosen_dtype(files.config, dtype), attention=attention
-    )
+    wanted = chosen_dtype(files.config, dtype, place)
+    policy, notes = load_network(files, device=place, dtype=wanted, attention=attention)
     vocabulary = policy.vlm.token_embedding.num_embeddings
     if tokenizer.vocabulary > vocabulary:
         raise CheckpointError(

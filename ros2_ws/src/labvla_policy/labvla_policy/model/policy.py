@@ -242,4 +242,6 @@ class Policy(nn.Module):
         noisy = flow.interpolate(actions, drawn.noise, drawn.time)
         predicted = self.velocity(noisy, drawn.time, state, prefix)
         target = flow.target_velocity(actions, drawn.noise)
+        if drawn.time.ndim == 2:
+            is_pad = is_pad | (drawn.time >= 1)  # given: there is nothing to be learnt of them
         return flow.flow_loss(predicted, target, is_pad, weights)

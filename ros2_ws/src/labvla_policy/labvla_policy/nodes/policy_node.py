@@ -107,6 +107,7 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         self._ways = planner_for(self, self.cell, PLANNER.read(self), PLANNING_TIME.read(self))
         self._state = PolicyStatus.UNCONFIGURED
         self._lock = threading.Lock()
+        self._starting = threading.Thread(target=self._start, daemon=True)
         self._ended = False
         self._clock_jumps = 0
         self._move_to = MoveToServer(
@@ -221,7 +222,13 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         return super().on_deactivate(state)
 
     def start_by_itself(self) -> None:
-        """Configure now and activate as soon as the engine is ready (no life-cycle manager)."""
+        """Configure now and activate as soon as all is ready, in the background.
+
+        For a node without a life-cycle manager.
+        """
+        self._starting.start()
+
+    def _start(self) -> None:
         self.trigger_configure()
         self._loop.ready.wait()
         while self._why_robot_not() and not self._ended:
@@ -417,6 +424,8 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
         """End the loop and the engine."""
         self._ended = True
         self._loop.ready.set()  # whoever waits for it need not any more
+        if self._starting.is_alive():
+            self._starting.join()  # it uses what is destroyed next
         self._move_to.end()
         self._teleop.end()
         if self._ways is not None:
@@ -437,6 +446,6 @@ def main() -> int:
     except MissingPlanner as missing:
         sys.stderr.write(f"{missing}\n")
         return 3
-    threading.Thread(target=node.start_by_itself, daemon=True).start()
+    node.start_by_itself()
     run.until_signalled(node)
     return 0

@@ -54,7 +54,11 @@ class CheckpointPolicy:
         self.metadata = _metadata(self._loaded, self._live, self._rows, settings, cell)
         self.notes = self._loaded.notes
         assert self.metadata.cameras is not None
-        self.warm_up_seconds = self._live.warm_up([_WARM_UP] * len(self.metadata.cameras))
+        # Clients send the pictures of all of the cell's cameras; the policy may know fewer.
+        self._shown = tuple(range(len(self.metadata.cameras)))
+        if cell is not None:
+            self._shown = agreement.shown(self._loaded, cell)
+        self.warm_up_seconds = self._live.warm_up([_WARM_UP] * len(self._shown))
 
     def prompt_tokens(self, prompt: str) -> int:
         """Return how many tokens a prompt has."""
@@ -70,7 +74,7 @@ class CheckpointPolicy:
             self._live.seed(request.seed)
         try:
             answer = self._live.ask(
-                request.images,
+                [request.images[place] for place in self._shown],
                 request.state,
                 request.prompt,
                 self._committed(request.prefix, request.state),

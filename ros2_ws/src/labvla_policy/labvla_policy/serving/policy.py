@@ -22,7 +22,7 @@ class CommittedRows:
 class PolicyRequest:
     """A request that has been checked."""
 
-    images: tuple[Pixels | None, ...]  # one for each slot; None: masked
+    images: tuple[Pixels | None, ...]  # one for each camera of the metadata; None: masked
     state: Array  # the policy's columns in raw units
     prompt: str
     prefix: CommittedRows | None = None

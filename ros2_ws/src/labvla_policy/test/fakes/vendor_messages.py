@@ -60,7 +60,16 @@ PACKAGES = {
             "msg/FrankaRobotState.msg": (
                 "uint8 robot_mode\nErrors current_errors\nErrors last_motion_errors\n"
             ),
+            "msg/GraspEpsilon.msg": "float64 inner\nfloat64 outer\n",
             "action/ErrorRecovery.action": "---\n---\n",
+            "action/Move.action": (
+                "float64 width\nfloat64 speed\n---\nbool success\nstring error\n---\n"
+                "float64 current_width\n"
+            ),
+            "action/Grasp.action": (
+                "float64 width\nGraspEpsilon epsilon\nfloat64 speed\nfloat64 force\n---\n"
+                "bool success\nstring error\n---\nfloat64 current_width\n"
+            ),
         },
     ),
     "ur_dashboard_msgs": (

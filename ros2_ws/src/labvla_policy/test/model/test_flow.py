@@ -21,6 +21,17 @@ def test_time_runs_from_noise_to_data():
     assert torch.equal(flow.target_velocity(actions, noise), actions - noise)
 
 
+def test_given_rows_lead_are_clean_and_differ_from_chunk_to_chunk():
+    actions = torch.full((200, 6, 4), 5.0)
+    drawn = flow.with_given_rows(flow.draw(actions, TimeSampling(), seeded(0)), 3, seeded(1))
+    given = drawn.time == 1
+    assert set(given.sum(dim=1).tolist()) == {0, 1, 2, 3}
+    assert torch.equal(given, given.long().cummin(dim=1).values.bool())
+    noisy = flow.interpolate(actions, drawn.noise, drawn.time)
+    assert torch.equal(noisy[given], actions[given])
+    assert not torch.equal(noisy[~given], actions[~given])
+
+
 def test_most_drawn_times_are_near_the_noise():
     times = TimeSampling().draw(20_000, seeded(0), CPU)
     assert times.min() >= 0

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -109,6 +110,37 @@ def test_every_kind_of_policy_learns(fields):
     assert losses[-1] < 0.7 * losses[0]
 
 
+def test_several_draws_of_one_encoding_are_the_mean_of_each():
+    policy = mini_policy()
+    batch = batch_for(policy)
+    drawn = flow.draw(batch.actions, flow.TimeSampling(), torch.Generator().manual_seed(3), draws=3)
+    each = [
+        policy.losses(batch, flow.FlowDraw(drawn.noise[n::3], drawn.time[n::3]), 8).total
+        for n in range(3)
+    ]
+    together = policy.losses(batch, drawn, 8).total
+    assert together.item() == pytest.approx(torch.stack(each).mean().item(), rel=1e-5)
+
+
+def test_given_rows_are_looked_at_and_not_learnt():
+    policy = mini_policy()
+    batch = batch_for(policy)
+    drawn = flow.draw(batch.actions, flow.TimeSampling(), torch.Generator().manual_seed(3))
+    rows = drawn.time[:, None].expand(-1, batch.actions.shape[1])
+    plain = policy.losses(batch, drawn, 8).total
+    none_given = policy.losses(batch, flow.FlowDraw(drawn.noise, rows), 8).total
+    assert none_given.item() == pytest.approx(plain.item(), rel=1e-5)
+    all_given = policy.losses(batch, flow.FlowDraw(drawn.noise, torch.ones_like(rows)), 8).total
+    assert all_given.item() == 0
+    first_given = rows.clone()
+    first_given[:, 0] = 1
+    learnt = policy.losses(batch, flow.FlowDraw(drawn.noise, first_given), 8).total
+    actions = batch.actions.clone()
+    actions[:, 0] += 1  # other given rows lead to other predictions of the rest
+    other = replace(batch, actions=actions)
+    assert policy.losses(other, flow.FlowDraw(drawn.noise, first_given), 8).total != learnt
+
+
 def test_isolation_keeps_the_flow_out_of_the_backbone():
     policy = mini_policy(knowledge_isolation=True, use_fast_tokenizer=True)
     batch = batch_for(policy)
@@ -190,3 +222,10 @@ def test_a_backbone_as_wide_as_the_expert_needs_no_projection(tmp_path):
     policy = mini_policy(dit_num_heads=3)
     assert not list(policy.proj_vlm_to_dit.parameters())
     assert load_policy(written(tmp_path / "mini", policy)).notes == ()
+
+
+def test_half_precision_is_a_way_to_keep_weights_not_to_compute_on_a_cpu(tmp_path):
+    policy = mini_policy()
+    folder = written(tmp_path / "mini", policy.half())
+    assert load_policy(folder).policy.dtype == torch.float32
+    assert load_policy(folder, dtype="float16").policy.dtype == torch.float16

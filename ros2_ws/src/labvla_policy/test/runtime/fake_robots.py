@@ -44,8 +44,11 @@ class FakeFranka(FakeDriver):
     def __init__(self, mode=4):
         super().__init__()
         self.mode, self.hardware, self.cleared = mode, "unconfigured", False
+        self.silent = False
 
     def snapshot(self):
+        if self.silent:  # the manager answers nobody
+            return franka.snapshot(None, None)
         # Its broadcaster runs on the hardware: without that nobody tells the mode.
         return franka.snapshot(self.mode if self.hardware == "active" else None, self.hardware)
 
@@ -100,6 +103,11 @@ class FakeCell(FakeDriver):
 def franka_cell(*arms):
     ports = {CELL: FakeCell(), **{f"arm{n}": arm for n, arm in enumerate(arms)}}
     return ports, {name: franka.steps(name) for name in ports if name != CELL} | END
+
+
+def ur_pair(left, right):
+    ports = {CELL: FakeCell(), "left": left, "right": right}
+    return ports, {name: ur.steps(name, "pendant") for name in ("left", "right")} | END
 
 
 def ur_cell(arm, program="pendant"):

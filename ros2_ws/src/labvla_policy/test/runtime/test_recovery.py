@@ -1,11 +1,11 @@
 """A recovery asks in order, believes what it sees, and leaves to people what is theirs."""
 
 import pytest
-from fake_robots import FakeFranka, FakeUr, franka_cell, ur_cell
+from fake_robots import FakeFranka, FakeUr, franka_cell, ur_cell, ur_pair
 
 from labvla_policy.runtime.recovery import franka, ur
 from labvla_policy.runtime.recovery.overview import overview
-from labvla_policy.runtime.recovery.recovery import CONFIRMATION, Phase, Recovery
+from labvla_policy.runtime.recovery.recovery import CONFIRMATION, SILENCE, Phase, Recovery
 from labvla_policy.runtime.recovery.sequence import CELL
 from labvla_policy.runtime.recovery.state import Halt, Snapshot
 from labvla_policy.runtime.types import NANOSECONDS
@@ -249,7 +249,55 @@ def test_a_confirmation_counts_for_one_recovery_alone(protective):
     assert arm.asked.count("unlock") == 1
 
 
+def test_a_confirmation_counts_for_one_arm_alone():
+    left, right = FakeUr(), FakeUr()
+    pair = Run(*ur_pair(left, right)).go_to_confirmation()
+    pair.confirm()
+    pair.go(until=lambda: pair.phase is Phase.WAITING)
+    assert pair.text.startswith("right: unlock")
+    assert (left.safety, right.safety) == (1, 3)
+    pair.go(5.0)
+    assert right.safety == 3
+    pair.confirm()
+    assert pair.go().phase is Phase.DONE
+
+
+def test_who_gives_it_up_leaves_the_robot_as_it_is(protective):
+    protective.go_to_confirmation()
+    assert protective.recovery.cancel(protective.t)[0]
+    assert protective.phase is Phase.FAILED
+    assert "given up by a person" in protective.text
+    protective.go(30.0)
+    assert not protective.confirm()[0]
+    assert protective.ports["arm"].asked == ["stop_program"]
+    assert protective.recovery.cancel(protective.t) == (True, "no recovery is under way")
+
+
 # --- in the middle
+
+
+def test_a_manager_that_answers_nobody_while_it_connects_is_waited_for(reflex):
+    arm = reflex.ports["arm0"]
+    reflex.ports[CELL].idle.add("activate_controllers")
+    reflex.begin()
+    reflex.go(until=lambda: "activate_controllers" in reflex.ports[CELL].asked)
+    arm.silent = True
+    reflex.go(SILENCE - 1.0)
+    arm.silent = False
+    reflex.ports[CELL].active = True
+    assert reflex.go().phase is Phase.DONE
+
+
+def test_a_driver_that_dies_in_the_middle_ends_it(reflex):
+    arm = reflex.ports["arm0"]
+    arm.idle.add("activate_hardware")
+    reflex.begin()
+    reflex.go(until=lambda: "activate_hardware" in arm.asked)
+    arm.silent = True
+    reflex.go(SILENCE + 1.0)
+    assert reflex.phase is Phase.FAILED
+    assert "not known to a controller manager" in reflex.text
+    assert "start its driver" in reflex.text
 
 
 @pytest.mark.parametrize("during", ["unlock", "play"])
@@ -322,7 +370,9 @@ def test_a_node_that_is_started_again_in_the_middle_goes_on_from_what_it_sees(pr
         (4, "active", Halt.PROTECTIVE),
         (5, "active", Halt.EMERGENCY),
         (99, "active", Halt.FAULT),
-        (None, "active", None),  # two arms have no state broadcaster
+        (None, "active", Halt.IDLE),
+        (6, "active", Halt.IDLE),
+        (0, "active", None),
         (None, "unconfigured", Halt.IDLE),
         (1, "inactive", Halt.IDLE),
         (5, "unconfigured", Halt.EMERGENCY),
@@ -333,10 +383,9 @@ def test_franka_modes(mode, hardware, halt):
     assert franka.snapshot(mode, hardware).halt is halt
 
 
-def test_a_franka_whose_mode_was_told_and_is_not_any_more_may_not_move():
-    seen = franka.snapshot(None, "active", told_before=True)
-    assert seen.halt is Halt.IDLE
-    assert "not told any more" in seen.words
+def test_of_two_frankas_whose_driver_tells_no_mode_the_hardware_speaks():
+    assert franka.snapshot(None, "active", expected=False).halt is None
+    assert franka.snapshot(None, "unconfigured", expected=False).halt is Halt.IDLE
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import numpy as np
 from labvla_data.dataset.parts import DatasetSpec, PartWriter
 from labvla_data.files import replace_text
 from labvla_data.json_files import JsonFileError, as_text, read_json
+from labvla_data.scene import SIMULATION
 from labvla_policy.runtime.cell import Cell
 from labvla_policy.runtime.refusal import Refused as ObservationRefused
 from labvla_policy.runtime.types import NANOSECONDS, Observation
@@ -185,7 +186,7 @@ def _write(attempt: Attempt, shown: Demonstration) -> int:
 def _metadata(attempt: Attempt, shown: Demonstration) -> dict[str, Any]:
     episode = shown.episode
     return {
-        "source": "simulation",
+        "source": SIMULATION,
         "task_name": episode.task,
         "wordings": list(TASKS[episode.task].wordings),
         "outcome": "success",

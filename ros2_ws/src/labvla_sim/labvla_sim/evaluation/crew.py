@@ -40,6 +40,24 @@ class Order:
     film: Path | None = None
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Have a process that is started meanwhile do its arithmetic in one thread.
+
+    Workers share the cores already, and results may depend on the number of threads.
+    """
+    before = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
 class Crew:
     """Plays episodes in processes of their own, each with an engine of its own."""
 
@@ -102,7 +120,7 @@ class _Worker:
         self._process = context.Process(
             target=_work, args=(other, cell_file, contestant), daemon=True
         )
-        with _one_thread():
+        with one_thread():
             self._process.start()
         other.close()
 
@@ -146,24 +164,6 @@ class _Worker:
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Have a process that is started meanwhile do its arithmetic in one thread.
-
-    Workers share the cores already, and results may depend on the number of threads.
-    """
-    before = {name: os.environ.get(name) for name in _THREADS}
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _work(pipe: Connection, cell_file: Path, contestant: Contestant) -> None:

@@ -15,6 +15,7 @@ import mujoco
 from labvla_data.json_files import write_json
 from labvla_data.parallel import Progress, cores, silent
 from labvla_policy.runtime.cell import Cell
+from labvla_sim.evaluation.agreement import Other
 from labvla_sim.evaluation.contestant import Contestant
 from labvla_sim.evaluation.crew import Order
 from labvla_sim.evaluation.job import Job, Setting, jobs
@@ -28,6 +29,7 @@ PathName = Literal["inprocess", "stack"]
 Play = Callable[[Sequence[Order]], Iterator[tuple[Job, Record]]]
 Result = dict[str, Any]
 
+_LAST_SEED = 2**32 - 1  # that the simulator's service takes
 RESULT, REPORT, FILMS = "result.json", "report.html", "films"
 
 
@@ -46,11 +48,14 @@ class Wish:
     films: int = 6  # of failures, at most
 
     def __post_init__(self) -> None:
-        if self.episodes < 1 or self.seed < 0:
+        last = self.seed + self.episodes - 1
+        if self.episodes < 1 or self.seed < 0 or last > _LAST_SEED:
             raise EvaluationError(
-                "expected 1 episode or more and a seed of 0 or more, got "
-                f"{self.episodes} and {self.seed}"
+                f"expected 1 episode or more and seeds of 0 to {_LAST_SEED}, got {self.episodes} "
+                f"episodes from seed {self.seed} on"
             )
+        if self.films < 0:
+            raise EvaluationError(f"films: expected 0 or more, got {self.films}")
 
     @cached_property
     def jobs(self) -> list[Job]:
@@ -78,10 +83,14 @@ class Wish:
 class Evaluation:
     """One folder, to which episodes are added until all are there."""
 
-    def __init__(self, wish: Wish, cell: Cell, folder: Path) -> None:
-        """Open the folder; raise EvaluationError where it is another evaluation's."""
+    def __init__(self, wish: Wish, cell: Cell, folder: Path, against: Path | None = None) -> None:
+        """Open the folder; raise EvaluationError where it is another evaluation's.
+
+        With `against`, the folder of another evaluation, both are compared episode by episode.
+        """
         self._wish = wish
         self._asked = wish.asked(cell)
+        self._other = None if against is None else Other(against, self._asked)
         self._ledger = Ledger(folder, self._asked)
         self._folder = folder
         crashes = [key for key, r in self._ledger.records.items() if r["failure"] == "crashed"]
@@ -98,13 +107,18 @@ class Evaluation:
             progress(done + count, len(every))
 
     def film(self, play: Play, progress: Progress = silent) -> None:
-        """Play failures again, into films: a few, of as many kinds as possible."""
+        """Play failures again, into films: a few, of as many kinds as possible.
+
+        Where an episode goes another way this time, its film shows something else and is not kept.
+        """
         orders = [
             Order(job, self._film(job))
             for job in self._worth_a_film
             if not self._film(job).exists()
         ]
-        for count, _ in enumerate(play(orders), 1):
+        for count, (job, record) in enumerate(play(orders), 1):
+            if record["failure"] != self._ledger.records[job.key]["failure"]:
+                self._film(job).unlink(missing_ok=True)
             progress(count, len(orders))
 
     @property
@@ -128,6 +142,7 @@ class Evaluation:
             "average": average(tasks, "id"),
             "average_ood": average(tasks, "ood"),
             "sweep": [self._swept(setting) for setting in wish.sweep],
+            "agreement": self._other and self._other.agreement(records),
             "films": [self._shown(job) for job in self._worth_a_film if self._film(job).exists()],
             "crashed": len(self.crashes),
             "wall_median": round(median(walls), 2) if walls else None,  # s for an episode

@@ -26,8 +26,9 @@ class Film:
         names = [camera.name for camera in cell.cameras]
         names = list(dict.fromkeys((names[0], names[-1])))[:_SHOWN]
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._path, self._draft = path, path.with_name(f".{path.name}")
         self._renderer = CellRenderer(cell, cameras=names, sizes=(SIDE, SIDE))
-        self._writer = VideoWriter(path, SIDE, SIDE * len(names), RATE, _SMALL)
+        self._writer = VideoWriter(self._draft, SIDE, SIDE * len(names), RATE, _SMALL)
 
     def look(self, trial: Trial) -> None:
         """Take a picture when it is time for one."""
@@ -35,7 +36,14 @@ class Film:
             pictures = self._renderer.render(trial.sim.snapshot())
             self._writer.add(np.concatenate(list(pictures.values()), axis=1))
 
-    def close(self) -> None:
-        """Finish the film."""
+    def finish(self) -> None:
+        """Put the film where it belongs."""
         self._writer.finish()
+        self._draft.replace(self._path)
+
+    def close(self) -> None:
+        """Let go of everything; a film that is not finished is none."""
+        if self._draft.exists():
+            self._writer.abandon()
+            self._draft.unlink()
         self._renderer.close()

@@ -69,7 +69,8 @@ def _claim(folder: Path, asked: Mapping[str, Any]) -> None:
     if folder.exists() and not folder.is_dir():
         raise EvaluationError(f"{folder}: expected a folder or nothing, it is a file")
     if path.is_file():
-        _compare(folder, _asked(path), asked)
+        if (folder / EPISODES).exists():  # else nothing has come of it, and it may be corrected
+            _compare(folder, _asked(path), asked)
     elif folder.is_dir() and any(folder.iterdir()):
         raise EvaluationError(
             f"{folder}: exists already, and is no evaluation's: choose another folder"

@@ -74,6 +74,7 @@ def page(shown: Shown) -> str:
         _table(result["tasks"], shown.conditions),
         _failures(result["tasks"]),
         _sweep(result["sweep"]),
+        _agreement(result["agreement"]),
         _films(result["films"], shown.films),
     ]
     body = "\n".join(filter(None, parts))
@@ -219,6 +220,23 @@ def _sweep(points: Sequence[Mapping[str, Any]]) -> str:
     ]
     wide = max(560.0, 110.0 * len(points))
     return f'<h2>Sweep</h2><section class="wide">{line(lines, names, wide)}</section>'
+
+
+def _agreement(found: Mapping[str, Any] | None) -> str:
+    if not found:
+        return ""
+    rows = [
+        ("episodes that both have played", found["n"]),
+        ("done in both", found["both"]),
+        ("done in neither", f"{found['neither']}, {found['same_failure']} of the same category"),
+        ("done here alone", ", ".join(found["only_here"]) or "none"),
+        ("done there alone", ", ".join(found["only_there"]) or "none"),
+    ]
+    if found["seconds_apart"] is not None:
+        rows.append(("times to success apart, median", f"{found['seconds_apart']:.2f} s"))
+    cells = "".join(f"<tr><th>{name}</th><td>{escape(str(v))}</td></tr>" for name, v in rows)
+    where = escape(f"{found['folder']} ({found['path']})")
+    return f"<h2>Against {where}</h2><section><table>{cells}</table></section>"
 
 
 def _films(films: Sequence[Mapping[str, Any]], folder: Path) -> str:

@@ -70,6 +70,8 @@ class Player:
         runner = EpisodeRunner(trial, engine, _settings(job.setting), renderer)
         try:
             result = runner.run(episode, recorder=plans, on_tick=on_tick, enough=_Enough())
+            if camera is not None:
+                camera.finish()
         finally:
             if renderer is not None:
                 renderer.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from typing import Any
 
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
@@ -27,7 +28,7 @@ from labvla_sim.nodes.controller_face import ControllerFace
 from labvla_sim.nodes.heap import give_large_blocks_back
 from labvla_sim.nodes.invariants_face import InvariantsFace
 from labvla_sim.nodes.lockstep_face import LockStepFace
-from labvla_sim.nodes.sim_parameters import CELL, PACING, SEED, SPEED, TASK
+from labvla_sim.nodes.sim_parameters import BOARD, CELL, NO_BOARD, PACING, SEED, SPEED, TASK
 from labvla_sim.plant import Pace, SimCell
 from labvla_sim.plant.controlled import PERIOD, STATE_RATE, ControlledCell
 from labvla_sim.plant.faults import JointFaults, JointReading
@@ -48,7 +49,8 @@ class SimNode(Node):  # type: ignore[misc]  # rclpy has no types
     def __init__(self) -> None:
         super().__init__("sim")
         self.cell = load_cell(CELL.read(self))
-        trial = Trial(SimCell(self.cell))
+        board: Any = BOARD.read(self)
+        trial = Trial(SimCell(self.cell, board=None if board == NO_BOARD else board))
         trial.reset(TASK.read(self), SEED.read(self))
         self._controlled = ControlledCell(trial)
         self._stamps = StampClock()

@@ -1,6 +1,9 @@
 """The parameters of the simulated cell."""
 
+from typing import get_args
+
 from labvla_policy.nodes.parameters import Declared, Number, Text, Whole
+from labvla_sim.scene.board import BoardOn
 from labvla_sim.tasks import TASKS
 
 CELL = Text("cell", "name or file of the cell that is simulated")
@@ -19,5 +22,12 @@ SPEED = Number(
     0.0,
     100.0,
 )
+NO_BOARD = "none"
+BOARD = Text(
+    "board",
+    "where a calibration board is, in every scene: it is seen and not felt",
+    NO_BOARD,
+    (NO_BOARD, *get_args(BoardOn)),
+)
 
-PARAMETERS: tuple[Declared, ...] = (CELL, TASK, SEED, PACING, SPEED)
+PARAMETERS: tuple[Declared, ...] = (CELL, TASK, SEED, PACING, SPEED, BOARD)

@@ -15,6 +15,7 @@ from labvla_sim.plant.hot_plate_device import HotPlateDevice, HotPlateState
 from labvla_sim.plant.slides import Slide
 from labvla_sim.plant.truth import Touch, Truth, TruthReader
 from labvla_sim.quality import CAMERA
+from labvla_sim.scene.board import BoardOn
 from labvla_sim.scene.build import TIMESTEP, Scene, build_scene
 from labvla_sim.scene.description import SceneDescription
 
@@ -78,10 +79,12 @@ class SimCell:
         *,
         source: ArmSource = "generated",
         noise: Noise = Noise(),  # frozen
+        board: BoardOn | None = None,
     ) -> None:
+        """Put up a scene; a calibration board, if there is one, is in every scene."""
         self.cell = cell
         self._source: ArmSource = source
-        self._noise = noise
+        self._noise, self._board = noise, board
         self._lock = threading.Lock()
         self._torque = np.concatenate([arm.hardware_limits.torque for arm in cell.arms])
         self._torque_step = np.concatenate([_torque_step(arm) for arm in cell.arms])
@@ -105,7 +108,7 @@ class SimCell:
             widths: metres between the fingers; open if not given.
             seed: of the sensors' noise.
         """
-        scene = build_scene(self.cell, description, CAMERA, self._source)
+        scene = build_scene(self.cell, description, CAMERA, self._source, self._board)
         data = mujoco.MjData(scene.model)
         at = Addresses.of(self.cell, scene)
         data.qpos[at.positions] = self._start() if joints is None else joints

@@ -11,6 +11,7 @@ import numpy as np
 from labvla_sim.arms import ArmSource, arm_spec
 from labvla_sim.drawing import quaternion
 from labvla_sim.quality import CAMERA, Quality
+from labvla_sim.scene.board import BoardOn, add_board
 from labvla_sim.scene.cameras import add_cameras
 from labvla_sim.scene.furniture import add_lights, add_room
 from labvla_sim.scene.glass import add_beaker
@@ -40,8 +41,9 @@ def build_scene(
     description: SceneDescription,
     quality: Quality = CAMERA,
     source: ArmSource = "generated",
+    board: BoardOn | None = None,
 ) -> Scene:
-    """Compile the model. Physics does not depend on `quality`."""
+    """Compile the model. Physics does not depend on `quality`, nor on the calibration board."""
     spec = mujoco.MjSpec()
     spec.modelname = cell.name
     spec.compiler.degree = False
@@ -64,6 +66,8 @@ def build_scene(
         add_beaker(spec, beaker, quality)
     for number, thing in enumerate(description.clutter):
         add_clutter(spec, number, thing, quality)
+    if board is not None:
+        add_board(spec, cell, board)
     add_cameras(spec, cell, description.camera_shifts, quality)
     return Scene(spec.compile(), description, quality, tuple(records))
 

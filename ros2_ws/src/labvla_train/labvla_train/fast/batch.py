@@ -45,16 +45,16 @@ class ActionTokens:
         some = np.flatnonzero(real.any(axis=1))
         ids: list[list[int]] = [[] for _ in rows]
         if len(some):
-            for index, tokens in zip(some, self.tokenizer.encode_many(rows[some]), strict=True):
-                ids[index] = tokens
+            for index, found in zip(some, self.tokenizer.encode_many(rows[some]), strict=True):
+                ids[index] = found
         # One place at least: a batch without tokens still goes through the same network.
         length = max(1, min(self.limit, max(map(len, ids))))
         tokens = torch.zeros(len(ids), length, dtype=torch.long)
         mask = torch.zeros(len(ids), length, dtype=torch.bool)
-        for index, sample in enumerate(ids):
+        for place, sample in enumerate(ids):
             kept = sample[:length]
-            tokens[index, : len(kept)] = torch.tensor(kept, dtype=torch.long)
-            mask[index, : len(kept)] = True
+            tokens[place, : len(kept)] = torch.tensor(kept, dtype=torch.long)
+            mask[place, : len(kept)] = True
         return TokenBatch(
             tokens,
             mask,

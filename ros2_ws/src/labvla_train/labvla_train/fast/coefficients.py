@@ -34,7 +34,7 @@ def largest(rows: int, scale: float) -> int:
 def cosines(rows: int) -> NDArray[np.float64]:
     """Return the orthonormal cosine transform (the second kind) as a matrix."""
     order, place = np.arange(rows)[:, None], np.arange(rows)[None, :]
-    matrix = np.cos(np.pi * (place + 0.5) * order / rows) * np.sqrt(2 / rows)
+    matrix: NDArray[np.float64] = np.cos(np.pi * (place + 0.5) * order / rows) * np.sqrt(2 / rows)
     matrix[0] /= np.sqrt(2)
     matrix.flags.writeable = False
     return matrix

@@ -230,7 +230,8 @@ def _settings(path: Path) -> FastSettings:
         whole = isinstance(value, int) and not isinstance(value, bool)
         if not (whole or (name == "scale" and isinstance(value, float))):
             raise CheckpointError(f"{path}: {name}: expected a number, got {value!r}")
-        read[name] = float(value) if name == "scale" else value
+        read[name] = value
+    read["scale"] = float(read["scale"])
     try:
         return FastSettings(**read)
     except ConfigError as error:

@@ -5,10 +5,11 @@ The same code runs on a real device, so that a small policy can check what is sa
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -18,13 +19,16 @@ from labvla_policy.model.errors import ConfigError
 from labvla_policy.model.flow import FlowDraw
 from labvla_policy.model.inputs import PolicyInputs
 from labvla_policy.model.policy import Policy, TrainingBatch
+from labvla_train import optimizer
 from labvla_train.memory.fused import Kernel, fused_attention
 from labvla_train.memory.meter import MemoryMeter
 from labvla_train.network.lora import LoraSettings, add_lora
-from labvla_train.network.parts import Freezing, Rates, freeze, parameter_groups
-from labvla_train.network.recompute import Tower, recompute
+from labvla_train.network.parts import Freezing, freeze
+from labvla_train.network.recompute import recompute
+from labvla_train.settings import OptimizerSettings
 
-_BETAS, _EPS = (0.9, 0.95), 1e-8
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+_FP32 = 4  # bytes of a number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,16 +36,19 @@ class StepPlan:
     """What is trained, and how."""
 
     batch: int = 1  # on one device
-    dtype: torch.dtype = torch.bfloat16  # of the weights that compute
+    draws: int = 1  # of noise and time, for each observation
+    precision: Literal["float32", "bfloat16"] = "bfloat16"  # of the products
     freezing: Freezing = field(default_factory=Freezing)
     lora: LoraSettings | None = None
-    recompute: tuple[Tower, ...] = ()
+    recompute: tuple[str, ...] = ()
     tokens_alone: bool = False  # the first stage: no expert
     kernel: Kernel = "cuda"
 
     def __post_init__(self) -> None:
-        if self.batch < 1:
-            raise ConfigError(f"batch: expected at least 1, got {self.batch}")
+        if self.batch < 1 or self.draws < 1:
+            raise ConfigError(
+                f"batch, draws: expected at least 1, got {self.batch} and {self.draws}"
+            )
 
 
 @dataclass(frozen=True)
@@ -50,13 +57,13 @@ class StepMemory:
 
     parameters: int  # numbers
     trained: int  # of them
-    weights: int
-    masters: int  # fp32 copies of trained weights that compute in fewer bits
+    weights: int  # as they compute
+    masters: int  # the same in fp32, where products are in fewer bits and weights are not frozen
     gradients: int
     optimiser: int
     activations: int  # kept from forwards to backwards
     working: int  # most at a time beyond weights and all gradients
-    flops: int
+    flops: int  # products alone; 0 where the step was taken for real
 
     @property
     def states(self) -> int:
@@ -84,7 +91,7 @@ def estimate(build: Callable[[], Policy], plan: StepPlan, device: str = "meta") 
     """Take one step of AdamW and count."""
     place = torch.device(device)
     with place:
-        policy = build().to(place, plan.dtype)
+        policy = build().to(place, _DTYPES[plan.precision])
         if policy.config.knowledge_isolation:
             policy.ki_head.classifier.float()  # as everywhere
         policy.train()
@@ -92,36 +99,28 @@ def estimate(build: Callable[[], Policy], plan: StepPlan, device: str = "meta") 
         if plan.lora is not None:
             add_lora(policy, plan.lora)
         recompute(policy, plan.recompute)
-    batch, drawn = _made_up(policy, plan.batch, place)
-    columns = policy.config.max_action_dim
+    batch, drawn = _made_up(policy, plan, place)
     with ExitStack() as stack:
         if place.type == "meta":
             stack.enter_context(fused_attention(plan.kernel))
-        counter = stack.enter_context(FlopCounterMode(display=False))
+        flops = _flops(policy, plan, batch, drawn)
         meter = stack.enter_context(MemoryMeter())
         weights = meter.hold([*policy.parameters(), *policy.buffers()])
         meter.hold(_tensors(batch, drawn))
         before = meter.bytes
-        loss = (
-            policy.token_loss(batch)
-            if plan.tokens_alone
-            else policy.losses(batch, drawn, columns).total
-        )
+        loss = _loss(policy, plan, batch, drawn)
         activations = meter.bytes - before
         loss.backward()
         del loss
-        flops = counter.get_total_flops()
-        gradients = sum(
-            _size(weight.grad) for weight in policy.parameters() if weight.grad is not None
-        )
-        working = max(0, meter.peak - weights - gradients)
-        masters, optimiser = _step(policy)
+        found = [weight.grad for weight in policy.parameters() if weight.grad is not None]
+        working = max(0, meter.peak - weights - sum(map(_size, found)))
+        optimiser = _step(policy)
     return StepMemory(
         parameters=sum(weight.numel() for weight in policy.parameters()),
         trained=sum(weight.numel() for weight in policy.parameters() if weight.requires_grad),
         weights=weights,
-        masters=masters,
-        gradients=gradients,
+        masters=_masters(policy, plan),
+        gradients=sum(_FP32 * gradient.numel() for gradient in found),
         optimiser=optimiser,
         activations=activations,
         working=working,
@@ -129,32 +128,60 @@ def estimate(build: Callable[[], Policy], plan: StepPlan, device: str = "meta") 
     )
 
 
-def _step(policy: Policy) -> tuple[int, int]:
-    """Let the optimiser step on fp32 copies; return their bytes and those of its states."""
-    groups = parameter_groups(policy, Rates())
-    masters = 0
+def _loss(policy: Policy, plan: StepPlan, batch: TrainingBatch, drawn: FlowDraw) -> Tensor:
+    if plan.tokens_alone:
+        return policy.token_loss(batch)
+    return policy.losses(batch, drawn, policy.config.max_action_dim).total
+
+
+def _flops(policy: Policy, plan: StepPlan, batch: TrainingBatch, drawn: FlowDraw) -> int:
+    """Count in a pass of its own: the counter holds on to tensors longer than training does."""
+    if not batch.actions.is_meta:
+        return 0
+    with FlopCounterMode(display=False) as counter:
+        _loss(policy, plan, batch, drawn).backward()
+    policy.zero_grad(set_to_none=True)
+    gc.collect()
+    found: int = counter.get_total_flops()
+    return found
+
+
+def _masters(policy: Policy, plan: StepPlan) -> int:
+    if plan.precision == "float32":
+        return 0
+    halved = plan.lora is not None  # frozen weights are kept in fewer bits then
+    return sum(
+        _FP32 * weight.numel()
+        for weight in policy.parameters()
+        if weight.requires_grad or not halved
+    )
+
+
+def _step(policy: Policy) -> int:
+    """Let the optimiser step in fp32; return the bytes of its states."""
+    settings = OptimizerSettings()
+    groups = optimizer.groups(policy, settings)
     for group in groups:
-        copies = []
-        for weight in group["params"]:
-            copy = weight.detach().float()
-            if copy is not weight and weight.dtype is not torch.float32:
-                masters += _size(copy)
-            copy.grad = None if weight.grad is None else weight.grad.float()
-            copies.append(copy)
-        group["params"] = copies
-    optimiser = torch.optim.AdamW(groups, betas=_BETAS, eps=_EPS, foreach=False)
-    optimiser.step()
-    states = [
-        value
-        for state in optimiser.state.values()
+        group["params"] = [_in_fp32(weight) for weight in group["params"]]
+    steps = torch.optim.AdamW(groups, betas=settings.betas, eps=settings.eps, foreach=False)
+    steps.step()
+    return sum(
+        _size(value)
+        for state in steps.state.values()
         for value in state.values()
         if isinstance(value, Tensor)
-    ]
-    return masters, sum(map(_size, states))
+    )
+
+
+def _in_fp32(weight: Tensor) -> Tensor:
+    copy = weight.detach().float()
+    copy.grad = None if weight.grad is None else weight.grad.float()
+    return copy
 
 
 def _size(tensor: Tensor) -> int:
-    return tensor.untyped_storage().nbytes()
+    size: int = tensor.untyped_storage().nbytes()
+    return size
 
 
 def _tensors(batch: TrainingBatch, drawn: FlowDraw) -> list[Tensor]:
@@ -162,9 +189,11 @@ def _tensors(batch: TrainingBatch, drawn: FlowDraw) -> list[Tensor]:
     return [value for value in found if isinstance(value, Tensor)]
 
 
-def _made_up(policy: Policy, count: int, device: torch.device) -> tuple[TrainingBatch, FlowDraw]:
+def _made_up(
+    policy: Policy, plan: StepPlan, device: torch.device
+) -> tuple[TrainingBatch, FlowDraw]:
     """Return a batch of the right shapes: numbers do not change what a step needs."""
-    config, backbone = policy.config, policy.vlm
+    config, backbone, count = policy.config, policy.vlm, plan.batch
     with device:
         picture = backbone.pixel_plan(torch.zeros(3, *config.image_resolution, dtype=torch.uint8))
         words = (count, config.tokenizer_max_length)
@@ -185,4 +214,5 @@ def _made_up(policy: Policy, count: int, device: torch.device) -> tuple[Training
             torch.zeros(tokens, dtype=torch.long) if isolated else None,
             torch.ones(tokens, dtype=torch.bool) if isolated else None,
         )
-        return batch, FlowDraw(torch.zeros(chunk), torch.full((count,), 0.5))
+        drawn = count * plan.draws
+        return batch, FlowDraw(torch.zeros(drawn, *chunk[1:]), torch.full((drawn,), 0.5))

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 Kernel = Literal["cuda", "cpu"]
+_ATTENTION = "scaled_dot_product_attention"
 
 
 @contextmanager
@@ -38,11 +39,11 @@ def fused_attention(kernel: Kernel) -> Iterator[None]:
             return fused(query, key, value, attn_mask, scale)
         return plain(query, key, value, attn_mask=attn_mask, scale=scale)
 
-    functional.scaled_dot_product_attention = attend
+    setattr(functional, _ATTENTION, attend)
     try:
         yield
     finally:
-        functional.scaled_dot_product_attention = plain
+        setattr(functional, _ATTENTION, plain)
 
 
 def _cuda(

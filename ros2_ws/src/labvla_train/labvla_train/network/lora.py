@@ -96,6 +96,13 @@ def add_lora(policy: Policy, settings: LoraSettings) -> tuple[str, ...]:
     return tuple(name for name, layer in policy.named_modules() if isinstance(layer, LoraLinear))
 
 
+def halve_frozen(policy: Policy) -> None:
+    """Keep the backbone's frozen weights in bfloat16: steps that would need more never come."""
+    for weight in policy.vlm.parameters():
+        if not weight.requires_grad:
+            weight.data = weight.data.to(torch.bfloat16)
+
+
 def merged_state(policy: nn.Module) -> dict[str, Callable[[], Tensor]]:
     """Return the weights under the names of a policy without additions; made when asked for."""
     layers = {
@@ -105,9 +112,22 @@ def merged_state(policy: nn.Module) -> dict[str, Callable[[], Tensor]]:
     }
     return {
         name: layers[name].merged if name in layers else _given(tensor)
-        for name, tensor in policy.state_dict().items()
+        for name, tensor in stored_tensors(policy).items()
         if _last(name) not in (_DOWN, _UP)
     }
+
+
+def stored_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """Return what a checkpoint holds.
+
+    As `state_dict`, which would turn weights that were put together into shares again (FSDP).
+    """
+    found: dict[str, Tensor] = dict(module.named_parameters(remove_duplicate=False))
+    for prefix, part in module.named_modules():
+        for name, table in part.named_buffers(prefix, recurse=False):
+            if _last(name) not in part._non_persistent_buffers_set:
+                found[name] = table
+    return found
 
 
 def _given(tensor: Tensor) -> Callable[[], Tensor]:

@@ -1,11 +1,9 @@
-"""Which weights learn in a stage, in which groups."""
+"""Which weights learn in a stage."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from torch import nn
 
@@ -65,44 +63,10 @@ def freeze(policy: Policy, freezing: Freezing) -> int:
             freezing.freeze_vision_encoder and id(weight) in eyes
         )
         weight.requires_grad_(not frozen and not name.startswith(_UNUSED))
-    count = sum(weight.numel() for weight in policy.parameters() if weight.requires_grad)
+    count: int = sum(weight.numel() for weight in policy.parameters() if weight.requires_grad)
     if not count:
         raise ConfigError("freezing: expected something that learns, got nothing")
     return count
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rates:
-    """Learning rates, and the decay that norms and biases are spared."""
-
-    vlm: float = 5e-5
-    dit: float = 1e-4  # the action tokens' parts learn at it, too
-    weight_decay: float = 0.01
-
-    def of(self, part: Part) -> float:
-        """Return the rate of a part."""
-        return self.vlm if part is Part.BACKBONE else self.dit
-
-
-def parameter_groups(policy: Policy, rates: Rates) -> list[dict[str, Any]]:
-    """Return the groups of an optimiser; `name` is theirs alone, frozen weights are in none."""
-    return [
-        {
-            "name": f"{part}{'' if decays else '.plain'}",
-            "params": [weight for _, weight in members],
-            "lr": rates.of(part),
-            "weight_decay": rates.weight_decay if decays else 0.0,
-        }
-        for part in Part
-        for decays in (True, False)
-        if (members := list(_members(policy, part, decays)))
-    ]
-
-
-def _members(policy: Policy, part: Part, decays: bool) -> Iterator[tuple[str, nn.Parameter]]:
-    for name, weight in policy.named_parameters():
-        if weight.requires_grad and part_of(name) is part and decaying(name, weight) is decays:
-            yield name, weight
 
 
 def decaying(name: str, weight: nn.Parameter) -> bool:

@@ -13,7 +13,7 @@ from labvla_policy.model.checkpoint.stream import Progress
 from labvla_policy.model.checkpoint.write import Description, write_weights
 from labvla_policy.model.config import Dtype
 from labvla_policy.model.policy import Policy
-from labvla_train.network.lora import merged_state
+from labvla_train.network.lora import merged_state, stored_tensors
 from labvla_train.network.parts import Part, part_of
 
 
@@ -64,7 +64,7 @@ def _write(
     progress: Progress | None,
 ) -> None:
     dtype = None if delivered is None else DTYPES[delivered]
-    state = policy.state_dict()
+    state = stored_tensors(policy)
     made = {
         f"{PREFIX}{name}": (make, dtype or state[name].dtype, tuple(state[name].shape))
         for name, make in merged_state(policy).items()

@@ -13,6 +13,7 @@ from safetensors import safe_open
 from labvla_policy.model.build import build_policy
 from labvla_policy.model.checkpoint.keys import (
     EMBEDDING,
+    KI_PARTS,
     LANGUAGE_HEAD,
     POSITION_TABLE,
     check_names,
@@ -82,19 +83,22 @@ def read_beginning(folder: CheckpointFolder) -> Beginning:
     return Beginning(folder, config, vlm, processor, raw, None)
 
 
-def begin_from(beginning: Beginning, config: ModelConfig) -> Policy:
-    """Return a policy in fp32 with a checkpoint's weights; what it lacks is random."""
+def begin_from(beginning: Beginning, config: ModelConfig) -> tuple[Policy, tuple[str, ...]]:
+    """Return a policy in fp32 with a checkpoint's weights, and what people should know of it.
+
+    What the checkpoint lacks is random.
+    """
     files = beginning.files
     if files is not None and (files.config.knowledge_isolation or not config.knowledge_isolation):
         policy, _ = load_network(replace(files, config=config), device=_CPU, dtype=torch.float32)
         for parameter in policy.parameters():
             # Mapped from the file until now, and nobody may write there.
             parameter.data = parameter.data.clone()
-        return policy
+        aside = files.config.knowledge_isolation and not config.knowledge_isolation
+        return policy, Begun((), KI_PARTS if aside else ()).lines()
     tables = table_dtype(config, torch.float32)
     policy = build_policy(config, beginning.vlm, beginning.processor, table_dtype=tables)
-    start_from(beginning.folder, policy)
-    return policy
+    return policy, start_from(beginning.folder, policy).lines()
 
 
 @dataclass(frozen=True)

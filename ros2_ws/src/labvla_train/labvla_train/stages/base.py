@@ -22,6 +22,10 @@ class Learner(nn.Module, ABC):
     def losses(self, batch: Batch, chance: torch.Generator) -> Mapping[str, Tensor]:
         """Return scalars; `total` is minimised, the others are told."""
 
+    def forward(self, batch: Batch, chance: torch.Generator) -> Mapping[str, Tensor]:
+        """Return the losses: what several processes go through together."""
+        return self.losses(batch, chance)
+
     @abstractmethod
     def measure(self, batch: Batch) -> Mapping[str, list[float]]:
         """Return errors of the samples of a held-out batch, by name."""

@@ -60,7 +60,7 @@ class FlowLearner(Learner):
 
     def losses(self, batch: Batch, chance: torch.Generator) -> Mapping[str, Tensor]:
         """Return the losses of a batch."""
-        drawn = flow.draw(batch.training.actions, self._sampling, chance, self._settings.run.draws)
+        drawn = self._drawn(batch, chance)
         found = self.policy.losses(batch.training, drawn, self._columns)
         told = {"total": found.total, "flow": found.flow}
         if found.tokens is not None:
@@ -69,6 +69,16 @@ class FlowLearner(Learner):
             told["auxiliary"] = self.teller.loss(found.seen, batch.truth)
             told["total"] = found.total + self._settings.auxiliary.weight * told["auxiliary"]
         return told
+
+    def _drawn(self, batch: Batch, chance: torch.Generator) -> flow.FlowDraw:
+        """Draw for the whole step, whoever has which share of it."""
+        actions = batch.training.actions
+        step = actions.new_empty(len(actions) * batch.share.of, *actions.shape[1:])
+        drawn = flow.draw(step, self._sampling, chance, self._settings.run.draws)
+        if self._settings.run.given_rows:
+            drawn = flow.with_given_rows(drawn, self._settings.run.given_rows, chance)
+        part = batch.share.part(len(drawn.time))
+        return flow.FlowDraw(drawn.noise[part], drawn.time[part])
 
     def measure(self, batch: Batch) -> Mapping[str, list[float]]:
         """Return how far the sampled chunks are from what was done."""

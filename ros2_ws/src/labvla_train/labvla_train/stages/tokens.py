@@ -35,6 +35,8 @@ class TokenLearner(Learner):
         self.policy = network.policy
         self._settings, self._description = settings, network.description
         self._tokens = action_tokens(settings, network, demonstrations)
+        if settings.auxiliary is not None:
+            raise TrainError("auxiliary: tokens alone are learnt here; take it out (null)")
         freezing = Freezing(freeze_vision_encoder=settings.run.freeze_vision, train_vlm_only=True)
         freeze(self.policy, freezing)
         shape_network(self.policy, settings)

@@ -35,7 +35,7 @@ def policy():
 def plan(**fields):
     usual = {
         "batch": 32,
-        "dtype": torch.float32,
+        "precision": "float32",
         "freezing": Freezing(freeze_vision_encoder=False),
         "kernel": "cpu",
     }

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,9 @@ def test_shapes_alone_tell_what_a_real_step_takes(fields):
     def build():
         return mini_policy(**fields)
 
-    assert estimate(build, small()) == estimate(build, small(), "cpu")
+    told, taken = estimate(build, small()), estimate(build, small(), "cpu")
+    assert told.flops > 0
+    assert replace(told, flops=0) == taken
 
 
 def test_the_parts_of_the_sum():
@@ -60,9 +63,11 @@ def test_the_parts_of_the_sum():
 
 
 def test_fewer_bits_have_a_full_copy_beside_them():
-    found = estimate(mini_policy, small(dtype=torch.bfloat16))
-    assert found.masters == 4 * found.trained
-    assert found.gradients == 2 * found.trained
+    found = estimate(mini_policy, small(precision="bfloat16"))
+    assert found.masters == 4 * found.parameters
+    assert found.gradients == 4 * found.trained
+    frozen = estimate(mini_policy, small(precision="bfloat16", lora=LoraSettings(rank=2)))
+    assert frozen.masters == 4 * frozen.trained
 
 
 def test_a_larger_batch_keeps_more():

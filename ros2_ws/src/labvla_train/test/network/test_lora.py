@@ -6,8 +6,10 @@ from golden_support import golden_inputs, golden_policy
 from mini_support import mini_inputs, mini_policy
 
 from labvla_policy.model.errors import ConfigError
+from labvla_train import optimizer
 from labvla_train.network.lora import LoraSettings, add_lora, merged_state
-from labvla_train.network.parts import Freezing, Part, Rates, freeze, parameter_groups, part_of
+from labvla_train.network.parts import Freezing, Part, freeze, part_of
+from labvla_train.settings import OptimizerSettings
 
 
 def case(name):
@@ -59,8 +61,8 @@ def test_of_the_backbone_the_additions_alone_learn():
         f"{layer}.{side}" for layer in changed for side in ("lora_down", "lora_up")
     }
     assert any(part_of(name) is Part.EXPERT for name in learning)
-    grouped = sum(len(group["params"]) for group in parameter_groups(policy, Rates()))
-    assert grouped == len(learning)
+    groups = optimizer.groups(policy, OptimizerSettings())
+    assert sorted(name for group in groups for name in group["names"]) == sorted(learning)
 
 
 def test_only_the_targets_are_changed():

