@@ -27,6 +27,7 @@ NODES = {
     "sim": "labvla_sim.nodes.sim_parameters",
     "robot": "labvla_policy.nodes.robot_parameters",
     "gripper_bridge": "labvla_policy.nodes.gripper_bridge_parameters",
+    "controller_bridge": "labvla_policy.nodes.controller_bridge_parameters",
     "monitor": "labvla_policy.nodes.monitor_parameters",
     "window": "labvla_sim.nodes.window_parameters",
     "recorder": "labvla_data.nodes.recorder_parameters",

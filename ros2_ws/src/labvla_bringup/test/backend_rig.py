@@ -18,7 +18,7 @@ from vendor_prefix import make_prefix
 from labvla_bringup import controllers
 from labvla_policy.runtime.cell import Cell, load_cell
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).absolute().parent
 PLUGIN_TESTS = HERE.parents[1] / "labvla_control" / "test" / "plugin"
 sys.path.append(str(PLUGIN_TESTS))
 
@@ -144,7 +144,7 @@ class Backend:
     def start_bridge(self) -> None:
         """Start the bridge that speaks our controller's words."""
         names = ", ".join(controllers.controller_names(self.cell, self.kind))
-        told = {"cell": self.cell.origin.file, "kind": self.kind, "controllers": f"'{names}'"}
+        told = {"cell": self.cell.name, "kind": self.kind, "controllers": f"'{names}'"}
         words = [word for name, value in told.items() for word in ("-p", f"{name}:={value}")]
         self.bridge = subprocess.Popen(
             [sys.executable, "-c", _BRIDGE, "--ros-args", *words], start_new_session=True

@@ -163,7 +163,7 @@ class Launch:
         )
         return self._books
 
-    def last(self, kind: type, topic: str) -> list[object]:
+    def hear(self, kind: type, topic: str) -> list[object]:
         """Return a list that will hold what is published."""
         heard: list[object] = []
         self.node.create_subscription(kind, topic, heard.append, 10)

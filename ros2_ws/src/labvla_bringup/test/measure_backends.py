@@ -1,7 +1,7 @@
 """Measures what our controller, JTC and CRISP make of the same chunks, and prints it as JSON.
 
 usage: measure_backends.py [--kinds labvla jtc crisp] [--hardware mock mujoco] [--chunks 100]
-                           [--kills 10] [--bridge-kills 5] [--stops 10] [--rate HZ]
+                           [--kills 10] [--bridge-kills 5] [--stops 10] [--rate HZ] [--out FILE]
 Needs the real controller manager (docs/results, robot mode). A pair that cannot be run says why.
 """
 
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
+import subprocess
 import sys
 import tempfile
 import time
@@ -16,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from backend_rig import HARDWARE, KINDS, Backend, running, what_is_missing
+from backend_rig import HARDWARE, KINDS, PLUGIN_TESTS, Backend, running, what_is_missing
 from cell_rig import CONTROLLER
 from chunk_stream import Shape, Stream
 from controller_manager_rig import end_process, wait_for
@@ -25,7 +27,6 @@ from sensor_msgs.msg import JointState
 
 from labvla_msgs.msg import ControllerState
 
-HERE = Path(__file__).resolve().parent
 STANDING = 0.01  # rad/s; a MuJoCo arm on springs is never quite still
 STANDS = 0.4  # s without motion are a standstill
 WINDOW = 0.01  # s over which accelerations are taken: the difference of two cycles is noise
@@ -70,8 +71,8 @@ class Track:
 class Bench:
     """A backend, its recordings, and what is done to it."""
 
-    def __init__(self, backend: Backend) -> None:
-        self.backend, manager = backend, backend.manager
+    def __init__(self, backend: Backend, hardware: str) -> None:
+        self.backend, self.hardware, manager = backend, hardware, backend.manager
         self.joints = backend.cell.joints
         limits = backend.cell.arms[0].operating_limits
         self.limits = {
@@ -87,15 +88,9 @@ class Bench:
 
     def begin(self, *arguments: str) -> tuple[Any, int]:
         """Start a sender; return it and the time of its first observation."""
-        import subprocess
-
         self.measured.clear()
         sender = subprocess.Popen(
-            [
-                sys.executable,
-                HERE.parents[1] / "labvla_control/test/plugin/chunk_sender.py",
-                *arguments,
-            ],
+            [sys.executable, PLUGIN_TESTS / "chunk_sender.py", *arguments],
             stdout=subprocess.PIPE,
             start_new_session=True,
         )
@@ -115,6 +110,12 @@ class Bench:
             time.sleep(0.01)
 
     def share(self, track: Track) -> dict[str, float]:
+        """Return the largest share of each operating limit; NaN where joints have no inertia.
+
+        A mock joint is where it was told in the cycle before: a late cycle looks like a jump.
+        """
+        if self.hardware == "mock":
+            return dict.fromkeys(self.limits, math.nan)
         speeds = np.abs(track.velocities).max(axis=0)
         return {
             "velocity": float((speeds / self.limits["velocity"]).max()),
@@ -241,7 +242,7 @@ def measure(kind: str, hardware: str, options: argparse.Namespace) -> dict[str, 
         tempfile.TemporaryDirectory() as folder,
         running(kind, hardware, Path(folder), options.rate) as backend,
     ):
-        bench = Bench(backend)
+        bench = Bench(backend, hardware)
         result = {
             "following": following(bench, options.chunks),
             "policy_sigkill": policy_kills(bench, options.kills),
@@ -253,6 +254,15 @@ def measure(kind: str, hardware: str, options: argparse.Namespace) -> dict[str, 
     return result
 
 
+def text_of(result: dict[str, Any]) -> str:
+    def known(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: known(inner) for name, inner in value.items()}
+        return None if isinstance(value, float) and math.isnan(value) else value
+
+    return json.dumps(known(result), indent=2)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
@@ -262,6 +272,7 @@ def main() -> None:
     parser.add_argument("--bridge-kills", type=int, default=5)
     parser.add_argument("--stops", type=int, default=10)
     parser.add_argument("--rate", type=float, help="Hz of the manager; the cell's own")
+    parser.add_argument("--out", type=Path, help="file that is written after every pair")
     options = parser.parse_args()
     result = {}
     for hardware in options.hardware:
@@ -269,7 +280,9 @@ def main() -> None:
             name = f"{kind}_{hardware}"
             result[name] = measure(kind, hardware, options)
             print(f"{name}: done", file=sys.stderr, flush=True)
-    print(json.dumps(result, indent=2))
+            if options.out:
+                options.out.write_text(text_of(result))
+    print(text_of(result))
 
 
 if __name__ == "__main__":

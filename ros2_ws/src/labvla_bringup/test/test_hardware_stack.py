@@ -176,7 +176,7 @@ def test_no_controller_of_ours_has_the_name_of_one_that_the_ur_driver_loads():
 def test_a_fake_ur_runs_no_program_that_could_be_waited_for():
     assert settings(real("ur5e").spawns[-1].parameters)["/**/labvla_controller"]["ready_interfaces"]
     fake = settings(real("ur5e", fake=True).spawns[-1].parameters)
-    assert fake["/**/labvla_controller"]["ready_interfaces"] == []
+    assert "ready_interfaces" not in fake["/**/labvla_controller"]
 
 
 @pytest.mark.parametrize("cell", ["dual_arm", "dual_franka"])

@@ -40,7 +40,7 @@ install(TARGETS labvla_control_plugin LIBRARY DESTINATION lib)
 
 # The tests under a running controller manager are in Python (test/plugin/test_*.py).
 if(BUILD_TESTING)
-  foreach(test messages update_waits_for_nobody)
+  foreach(test messages update_waits_for_nobody two_robots)
     add_executable(test_${test} test/plugin/test_${test}.cpp)
     target_link_libraries(test_${test} PRIVATE labvla_control_plugin ${plugin_links} ${CMAKE_DL_LIBS})
     add_test(NAME labvla_control_${test}

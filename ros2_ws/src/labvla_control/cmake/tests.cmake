@@ -8,7 +8,7 @@ endfunction()
 
 if(BUILD_TESTING)
   find_package(Threads REQUIRED)
-  foreach(test viability threads random_chunks)
+  foreach(test viability threads random_chunks two_wrists)
     labvla_control_program(test_${test} test/cpp/test_${test}.cpp)
     add_test(NAME labvla_control_${test} COMMAND test_${test})
   endforeach()

@@ -108,7 +108,11 @@ void bind_config(nb::module_& m) {
       .def_rw("compliance", &Config::compliance)
       .def_rw("effort_unit", &Config::effort_unit)
       .def_rw("wrist_wrench", &Config::wrist_wrench)
-      .def_rw("admittance", &Config::admittance)
+      // Simulated cells yield at one wrist at most.
+      .def_prop_rw(
+          "admittance", [](Config& c) -> AdmittanceConfig& { return c.wrists.front(); },
+          [](Config& c, const AdmittanceConfig& wrist) { c.wrists.assign(1, wrist); },
+          nb::rv_policy::reference_internal)
       .def_rw("stiffness_scale_rate", &Config::stiffness_scale_rate)
       .def_rw("blind_limit", &Config::blind_limit)
       .def_rw("standstill_limit", &Config::standstill_limit)

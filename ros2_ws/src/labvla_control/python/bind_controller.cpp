@@ -216,7 +216,7 @@ void bind_controller(nb::module_& m) {
             in.stamp_ns = stamp_ns;
             if (feedforward) in.feedforward = per_joint(*feedforward, c.joints(), "feedforward");
             if (wrench && jacobian)
-              in.wrist = wrist_input(*wrench, rotation, *jacobian, c.joints());
+              in.wrists[0] = wrist_input(*wrench, rotation, *jacobian, c.joints());
             return c.bound(c.core->update(in));
           },
           "position"_a, "velocity"_a, nb::kw_only(), "ready"_a = true, "speed_scaling"_a = 1.0,

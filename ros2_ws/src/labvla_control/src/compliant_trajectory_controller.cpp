@@ -21,10 +21,11 @@ PortNames port_names(const Parameters& p) {
   names.position = suffixed(p.joints, "/position");
   names.velocity = suffixed(p.joints, "/velocity");
   names.ready = p.ready_interfaces;
-  if (!p.speed_scaling_interface.empty()) names.speed_scaling = {p.speed_scaling_interface};
-  if (!p.wrist.sensor.empty()) {
+  names.speed_scaling = p.speed_scaling_interfaces;
+  for (const std::string& arm : p.wrists) {
+    const std::string& sensor = p.wrist.wrists_map.at(arm).sensor;
     for (const char* axis : {"force.x", "force.y", "force.z", "torque.x", "torque.y", "torque.z"})
-      names.wrench.push_back(p.wrist.sensor + "/" + axis);
+      names.wrench.push_back(sensor + "/" + axis);
   }
   return names;
 }
@@ -67,10 +68,12 @@ CallbackReturn CompliantTrajectoryController::on_configure(const Lifecycle& /*pr
   const Parameters parameters = parameter_listener_->get_params();
   try {
     core_ = std::make_shared<Controller>(make_config(parameters, 1.0 / rate));
-    wrist_.reset();
+    wrists_.clear();
     if (core_->config().compliance == Compliance::kAdmittance) {
-      wrist_ = std::make_unique<SerialChain>(get_robot_description(), parameters.wrist.base,
-                                             parameters.wrist.frame, parameters.joints);
+      for (const std::string& arm : parameters.wrists) {
+        const auto& wrist = parameters.wrist.wrists_map.at(arm);
+        wrists_.emplace_back(get_robot_description(), wrist.base, wrist.frame, parameters.joints);
+      }
     }
   } catch (const std::exception& error) {
     RCLCPP_ERROR(get_node()->get_logger(), "this configuration cannot be used:\n%s", error.what());
@@ -136,7 +139,7 @@ CallbackReturn CompliantTrajectoryController::on_cleanup(const Lifecycle& /*prev
   messenger_.reset();
   core_.reset();
   ports_.reset();
-  wrist_.reset();
+  wrists_.clear();
   return CallbackReturn::SUCCESS;
 }
 
@@ -144,7 +147,8 @@ controller_interface::return_type CompliantTrajectoryController::update(
     const rclcpp::Time& time, const rclcpp::Duration& period) {
   ports_->read(inputs_);
   inputs_.elapsed = period.seconds();
-  if (wrist_) wrist_->locate(inputs_.position, inputs_.wrist);
+  for (std::size_t w = 0; w < wrists_.size(); ++w)
+    wrists_[w].locate(inputs_.position, inputs_.wrists[w]);
   messenger_->begin_cycle(time.nanoseconds());
   const State& state = core_->update(inputs_);
   ports_->write(state.command);

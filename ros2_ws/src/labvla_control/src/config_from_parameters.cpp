@@ -38,20 +38,21 @@ JointConfig make_joint(const Parameters& p, const std::string& name) {
   return joint;
 }
 
-AdmittanceConfig make_admittance(const Parameters& p) {
+AdmittanceConfig make_admittance(const Parameters& p, const std::string& arm) {
+  const auto& told = p.admittance.wrists_map.at(arm);
   AdmittanceConfig a;
-  a.mass = fixed<6>(p.admittance.mass);
-  a.stiffness = fixed<6>(p.admittance.stiffness);
-  a.damping_ratio = fixed<6>(p.admittance.damping_ratio);
-  a.force_dead_band = p.admittance.force_dead_band;
-  a.torque_dead_band = p.admittance.torque_dead_band;
-  a.max_translation = p.admittance.max_translation;
-  a.max_rotation = p.admittance.max_rotation;
-  a.max_joint_offset = p.admittance.max_joint_offset;
-  a.share = p.admittance.share;
-  a.payload_mass = p.admittance.payload_mass;
-  a.payload_centre = fixed<3>(p.admittance.payload_centre);
-  a.gravity = fixed<3>(p.admittance.gravity);
+  a.mass = fixed<6>(told.mass);
+  a.stiffness = fixed<6>(told.stiffness);
+  a.damping_ratio = fixed<6>(told.damping_ratio);
+  a.force_dead_band = told.force_dead_band;
+  a.torque_dead_band = told.torque_dead_band;
+  a.max_translation = told.max_translation;
+  a.max_rotation = told.max_rotation;
+  a.max_joint_offset = told.max_joint_offset;
+  a.share = told.share;
+  a.payload_mass = told.payload_mass;
+  a.payload_centre = fixed<3>(told.payload_centre);
+  a.gravity = fixed<3>(told.gravity);
   return a;
 }
 
@@ -71,8 +72,9 @@ Config make_config(const Parameters& p, double period) {
                       : p.compliance == "admittance" ? Compliance::kAdmittance
                                                      : Compliance::kNone;
   config.effort_unit = p.effort_unit == "ampere" ? EffortUnit::kAmpere : EffortUnit::kNewtonMetre;
-  config.wrist_wrench = !p.wrist.sensor.empty();
-  config.admittance = make_admittance(p);
+  config.wrists.clear();
+  for (const std::string& arm : p.wrists) config.wrists.push_back(make_admittance(p, arm));
+  config.wrist_wrench = !p.wrists.empty();
   config.stiffness_scale_rate = p.stiffness_scale_rate;
   config.blind_limit = p.blind_limit;
   config.standstill_limit = p.standstill_limit;

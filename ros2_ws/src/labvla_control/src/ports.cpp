@@ -46,10 +46,23 @@ void Ports::read(Inputs& inputs) const {
   inputs.ready = true;
   for (std::size_t i = 0; i < names_.ready.size(); ++i)
     inputs.ready = inputs.ready && read_handle(*ready_[i]) > 0.5;  // false for NaN too
-  if (!names_.speed_scaling.empty()) inputs.speed_scaling = read_handle(*speed_scaling_[0]);
-  inputs.wrist.valid = !names_.wrench.empty();
-  for (std::size_t k = 0; k < names_.wrench.size(); ++k)
-    inputs.wrist.wrench[k] = read_handle(*wrench_[k]);
+  inputs.speed_scaling = slowest();
+  for (std::size_t k = 0; k < names_.wrench.size(); ++k) {
+    WristInput& wrist = inputs.wrists[k / 6];
+    wrist.valid = true;
+    wrist.wrench[k % 6] = read_handle(*wrench_[k]);
+  }
+}
+
+// One plan has one time: it goes as fast as the slowest robot.
+double Ports::slowest() const {
+  double scaling = 1.0;
+  for (std::size_t i = 0; i < names_.speed_scaling.size(); ++i) {
+    const double own = read_handle(*speed_scaling_[i]);
+    if (!std::isfinite(own)) return own;
+    scaling = std::min(scaling, own);
+  }
+  return scaling;
 }
 
 void Ports::write(const PerJoint<>& command) const {

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from labvla_bringup.controllers.arms import one_wrench
 from labvla_policy.runtime.cell import Arm, Cell
 from labvla_policy.runtime.controller_settings import effective_inertia
 
@@ -30,15 +29,19 @@ def compliant(cell: Cell) -> dict[str, Any]:
         "operating_limits": {j: _operating(arm, i) for arm, i, j in _joints(cell)},
     }
     if cell.arms[0].kind == "ur5e":
-        prefix = cell.arms[0].prefix
         settings["ready_interfaces"] = [f"{arm.prefix}gpio/program_running" for arm in cell.arms]
-        settings["speed_scaling_interface"] = f"{prefix}speed_scaling/speed_scaling_factor"
+        settings["speed_scaling_interfaces"] = [
+            f"{arm.prefix}speed_scaling/speed_scaling_factor" for arm in cell.arms
+        ]
+    yielding = [arm for arm in cell.arms if arm.compliance.kind == "admittance"]
     if all(arm.compliance.kind == "impedance" for arm in cell.arms):
         settings["compliance"] = "impedance"
         settings["impedance"] = {j: _spring(arm, i) for arm, i, j in _joints(cell)}
-    elif (arm := one_wrench(cell)) is not None:
+    elif yielding:
         settings["compliance"] = "admittance"
-        settings |= _admittance(arm)
+        settings["wrists"] = [arm.name for arm in yielding]
+        settings["wrist"] = {arm.name: _wrist(arm) for arm in yielding}
+        settings["admittance"] = {arm.name: _admittance(arm) for arm in yielding}
     return settings
 
 
@@ -87,24 +90,26 @@ def _spring(arm: Arm, i: int) -> dict[str, float]:
     }
 
 
-def _admittance(arm: Arm) -> dict[str, Any]:
-    springs, wrench = arm.compliance, arm.wrench
-    assert springs.kind == "admittance"
+def _wrist(arm: Arm) -> dict[str, str]:
+    wrench = arm.wrench
     assert wrench is not None
+    return {"sensor": wrench.sensor, "frame": arm.flange_frame, "base": arm.base_frame}
+
+
+def _admittance(arm: Arm) -> dict[str, Any]:
+    springs = arm.compliance
+    assert springs.kind == "admittance"
     return {
-        "wrist": {"sensor": wrench.sensor, "frame": arm.flange_frame, "base": arm.base_frame},
-        "admittance": {
-            "mass": [*springs.mass, *springs.inertia],
-            "stiffness": [*springs.stiffness, *springs.angular_stiffness],
-            "damping_ratio": [springs.damping_ratio] * 6,
-            "force_dead_band": springs.force_deadband,
-            "torque_dead_band": springs.torque_deadband,
-            "max_translation": springs.max_offset,
-            "max_rotation": springs.max_rotation,
-            # The robot itself takes the payload off its wrench: it is set there, once.
-            "payload_mass": 0.0,
-            "gravity": _gravity(arm),
-        },
+        "mass": [*springs.mass, *springs.inertia],
+        "stiffness": [*springs.stiffness, *springs.angular_stiffness],
+        "damping_ratio": [springs.damping_ratio] * 6,
+        "force_dead_band": springs.force_deadband,
+        "torque_dead_band": springs.torque_deadband,
+        "max_translation": springs.max_offset,
+        "max_rotation": springs.max_rotation,
+        # The robot itself takes the payload off its wrench: it is set there, once.
+        "payload_mass": 0.0,
+        "gravity": _gravity(arm),
     }
 
 

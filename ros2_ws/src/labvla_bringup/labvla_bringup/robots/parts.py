@@ -32,9 +32,9 @@ def moving_controllers(cell: Cell, hardware: Hardware) -> Spawn:
     except ControllerError as error:
         raise HardwareError(str(error)) from None
     if hardware.fake:
-        # No program runs in a fake robot, and a sensor that nobody feeds reports nothing.
+        # No program runs in a fake robot. Left out, not empty: ROS refuses an empty list in a file.
         settings = {
-            name: {**values, **({"ready_interfaces": []} if "ready_interfaces" in values else {})}
+            name: {key: value for key, value in values.items() if key != "ready_interfaces"}
             for name, values in settings.items()
         }
     names = controllers.controller_names(cell, kind)

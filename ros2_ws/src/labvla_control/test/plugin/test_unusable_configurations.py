@@ -20,8 +20,8 @@ def test_unusable_configurations_are_refused_by_name(tmp_path: Path) -> None:
     changes = {
         "too_fast": ("operating_limits", "elbow_joint", "velocity", 4.0),
         "stopping_too_slowly": ("operating_limits", "elbow_joint", "acceleration", 0.5),
-        "unknown_link": ("wrist", "frame", "nowhere"),
-        "no_sensor": ("wrist", "sensor", ""),
+        "unknown_link": ("wrist", "arm", "frame", "nowhere"),
+        "no_sensor": ("wrists", []),
         "bad_bound": ("state_rate", 0.0),
     }
     expected = {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <vector>
 
 #include "labvla_control/core/config.hpp"
 #include "labvla_control/core/types.hpp"
@@ -74,7 +75,8 @@ class DampedInverse {
 // limits because both terms do.
 class Admittance {
  public:
-  explicit Admittance(const Config& config) : config_(config.admittance), period_(config.period) {
+  Admittance(const Config& config, const AdmittanceConfig& wrist)
+      : config_(wrist), period_(config.period) {
     count_ = config.joints.size();
     for (std::size_t i = 0; i < count_; ++i) {
       const AxisLimits axis = operating_axis(config.joints[i]);
@@ -215,6 +217,44 @@ class Admittance {
   PerJoint<AxisLimits> limits_{};
   Vector6 damping_{};
   Vector6 bias_{};
+  PerJoint<Motion> offset_{};
+};
+
+// The wrists of all arms. Each moves the joints that its Jacobian has, and leaves all others where
+// they are, so that their offsets add up.
+class Wrists {
+ public:
+  using Inputs = std::array<WristInput, kMaxWrists>;
+
+  explicit Wrists(const Config& config) {
+    for (const AdmittanceConfig& wrist : config.wrists) arms_.emplace_back(config, wrist);
+  }
+
+  const PerJoint<Motion>& offset() const { return offset_; }
+
+  void reset() {
+    for (Admittance& arm : arms_) arm.reset();
+    offset_.fill({});
+  }
+
+  void tare(const Inputs& in) {
+    for (std::size_t w = 0; w < arms_.size(); ++w) arms_[w].tare(in[w]);
+  }
+
+  void update(const Inputs& in) {
+    offset_.fill({});
+    for (std::size_t w = 0; w < arms_.size(); ++w) {
+      const PerJoint<Motion>& own = arms_[w].update(in[w]);
+      for (std::size_t i = 0; i < own.size(); ++i) {
+        offset_[i].p += own[i].p;
+        offset_[i].v += own[i].v;
+        offset_[i].a += own[i].a;
+      }
+    }
+  }
+
+ private:
+  std::vector<Admittance> arms_;
   PerJoint<Motion> offset_{};
 };
 

@@ -106,6 +106,8 @@ struct AdmittanceConfig {
   std::array<double, 3> gravity{0.0, 0.0, -9.80665};  // [m/s^2] in the base frame
 };
 
+inline constexpr std::size_t kMaxWrists = 2;
+
 struct Config {
   std::vector<JointConfig> joints;
   std::vector<GripperConfig> grippers;
@@ -115,7 +117,7 @@ struct Config {
   Compliance compliance = Compliance::kNone;
   EffortUnit effort_unit = EffortUnit::kNewtonMetre;
   bool wrist_wrench = false;
-  AdmittanceConfig admittance;
+  std::vector<AdmittanceConfig> wrists{AdmittanceConfig{}};  // of each arm that yields at its wrist
   double stiffness_scale_rate =
       0.5;  // [1/s] a step of stiffness under load would be a step of force
 

@@ -120,13 +120,18 @@ class ConfigCheck {
   }
 
   void admittance() {
-    const AdmittanceConfig& a = config_.admittance;
+    expect(!config_.wrists.empty() && config_.wrists.size() <= kMaxWrists, "wrists: expected 1 to ",
+           kMaxWrists, ", got ", config_.wrists.size());
     expect(config_.command == CommandInterface::kPosition,
            "compliance: admittance needs a position interface");
     // Motor current is not a contact force: gear friction alone hides several newtons.
     expect(
         config_.wrist_wrench, "compliance: admittance needs a wrist wrench",
         config_.effort_unit == EffortUnit::kAmpere ? "; effort in ampere cannot replace it" : "");
+    for (const AdmittanceConfig& wrist : config_.wrists) admittance(wrist);
+  }
+
+  void admittance(const AdmittanceConfig& a) {
     for (std::size_t i = 0; i < 6; ++i) {
       expect(positive(a.mass[i]) && positive(a.stiffness[i]) && positive(a.damping_ratio[i]),
              "admittance: expected positive mass, stiffness and damping_ratio on axis ", i);

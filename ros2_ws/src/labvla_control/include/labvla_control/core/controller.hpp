@@ -30,7 +30,7 @@ class Controller {
         timeline_(config_),
         reference_(Timeline::reference_limits(config_), joints(), timing(config_)),
         impedance_(config_),
-        admittance_(config_) {
+        wrists_(config_) {
     latest_.write(state_);
   }
 
@@ -66,7 +66,7 @@ class Controller {
       reference_.take_over(position, velocity);
     }
     impedance_.reset();
-    admittance_.reset();
+    wrists_.reset();
     state_.closed = Refusal::kNone;
     publish();
     return true;
@@ -185,7 +185,7 @@ class Controller {
     if (pause_request_.exchange(false, std::memory_order_acq_rel)) paused_ = true;
     if (stop_request_.exchange(false, std::memory_order_acq_rel)) latched_ = true;
     if (tare_request_.exchange(false, std::memory_order_acq_rel) && standing)
-      admittance_.tare(in.wrist);
+      wrists_.tare(in.wrists);
   }
 
   StopReason find_fault(const Inputs& in) const {
@@ -198,7 +198,7 @@ class Controller {
   bool tracking_lost() const {
     for (std::size_t i = 0; i < count(); ++i) {
       const double tolerance = config_.joints[i].tracking_tolerance;
-      const double wanted = reference_.motion()[i].p + admittance_.offset()[i].p;
+      const double wanted = reference_.motion()[i].p + wrists_.offset()[i].p;
       if (tolerance > 0.0 && std::abs(wanted - state_.measured_position[i]) > tolerance)
         return true;
     }
@@ -310,12 +310,12 @@ class Controller {
   void anchor_if_apart() {
     bool apart = false;
     for (std::size_t i = 0; i < count(); ++i) {
-      const double there = reference_.motion()[i].p + admittance_.offset()[i].p;
+      const double there = reference_.motion()[i].p + wrists_.offset()[i].p;
       apart = apart || std::abs(state_.measured_position[i] - there) > config_.anchor_tolerance;
     }
     if (!apart) return;
     reference_.anchor(state_.measured_position);
-    admittance_.reset();
+    wrists_.reset();
     ++state_.anchors;
   }
 
@@ -336,9 +336,9 @@ class Controller {
       state_.stiffness_scale = impedance_.scale();
       return;
     }
-    if (config_.compliance == Compliance::kAdmittance) admittance_.update(in.wrist);
+    if (config_.compliance == Compliance::kAdmittance) wrists_.update(in.wrists);
     for (std::size_t i = 0; i < count(); ++i) {
-      state_.offset[i] = admittance_.offset()[i].p;
+      state_.offset[i] = wrists_.offset()[i].p;
       state_.command[i] = motion[i].p + state_.offset[i];
     }
   }
@@ -383,7 +383,7 @@ class Controller {
   Timeline timeline_;
   Reference reference_;
   Impedance impedance_;
-  Admittance admittance_;
+  Wrists wrists_;
   Intake intake_;
   Waiting waiting_{intake_};
   Plan* plan_ = nullptr;

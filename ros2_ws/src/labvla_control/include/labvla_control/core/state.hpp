@@ -20,7 +20,7 @@ struct Inputs {
   double speed_scaling = 1.0;  // the robot's own, 0 holds
   double elapsed = 0.0;        // [s] since the previous cycle as measured; 0: exactly one period
   std::int64_t stamp_ns = 0;   // now on the clock that stamps the chunks; 0: not known
-  WristInput wrist;
+  std::array<WristInput, kMaxWrists> wrists;  // as in the configuration
 };
 
 // After a cycle. Arrays in the order of the configuration.

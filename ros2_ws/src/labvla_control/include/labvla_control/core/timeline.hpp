@@ -74,8 +74,11 @@ class Timeline {
   // them.
   static PerJoint<AxisLimits> reference_limits(const Config& config) {
     PerJoint<AxisLimits> limits{};
-    const double reserved =
-        config.compliance == Compliance::kAdmittance ? config.admittance.max_joint_offset : 0.0;
+    double reserved = 0.0;
+    if (config.compliance == Compliance::kAdmittance) {
+      for (const AdmittanceConfig& wrist : config.wrists)
+        reserved = std::max(reserved, wrist.max_joint_offset);
+    }
     for (std::size_t i = 0; i < config.joints.size(); ++i) {
       AxisLimits& l = limits[i] = operating_axis(config.joints[i]);
       l.lower += reserved;
@@ -105,7 +108,11 @@ class Timeline {
 
  private:
   static double share(const Config& config) {
-    return config.compliance == Compliance::kAdmittance ? 1.0 - config.admittance.share : 1.0;
+    double taken = 0.0;
+    if (config.compliance == Compliance::kAdmittance) {
+      for (const AdmittanceConfig& wrist : config.wrists) taken = std::max(taken, wrist.share);
+    }
+    return 1.0 - taken;
   }
 
   static AxisLimits plan_limits(AxisLimits l, double share) {

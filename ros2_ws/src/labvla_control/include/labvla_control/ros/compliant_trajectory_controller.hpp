@@ -35,7 +35,7 @@ class CompliantTrajectoryController : public controller_interface::ControllerInt
   std::shared_ptr<::compliant_trajectory_controller::ParamListener> parameter_listener_;
   std::shared_ptr<Controller> core_;
   std::unique_ptr<Ports> ports_;
-  std::unique_ptr<SerialChain> wrist_;  // only with admittance
+  std::vector<SerialChain> wrists_;  // only with admittance
   std::shared_ptr<Messenger> messenger_;
   Inputs inputs_;
 };

@@ -18,8 +18,8 @@ struct PortNames {
   std::vector<std::string> position;
   std::vector<std::string> velocity;
   std::vector<std::string> ready;
-  std::vector<std::string> speed_scaling;  // none or one
-  std::vector<std::string> wrench;         // none or six
+  std::vector<std::string> speed_scaling;  // of each robot; none: always full speed
+  std::vector<std::string> wrench;         // six for each wrist
 
   std::vector<std::string> states() const;
 };
@@ -27,6 +27,7 @@ struct PortNames {
 class Ports {
  public:
   static constexpr std::size_t kMaxReady = 8;
+  static constexpr std::size_t kMaxRobots = 4;
 
   explicit Ports(PortNames names) : names_(std::move(names)) {}
 
@@ -43,6 +44,8 @@ class Ports {
   PerJoint<> last_command() const;
 
  private:
+  double slowest() const;
+
   using Command = hardware_interface::LoanedCommandInterface;
   using StateHandle = hardware_interface::LoanedStateInterface;
 
@@ -51,8 +54,8 @@ class Ports {
   PerJoint<const StateHandle*> position_{};
   PerJoint<const StateHandle*> velocity_{};
   std::array<const StateHandle*, kMaxReady> ready_{};
-  std::array<const StateHandle*, 1> speed_scaling_{};
-  std::array<const StateHandle*, 6> wrench_{};
+  std::array<const StateHandle*, kMaxRobots> speed_scaling_{};
+  std::array<const StateHandle*, 6 * kMaxWrists> wrench_{};
 };
 
 }  // namespace labvla::control
