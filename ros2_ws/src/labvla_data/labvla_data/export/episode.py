@@ -22,6 +22,7 @@ from labvla_data.files import replace_text
 from labvla_data.json_files import JsonFileError, as_text, read_json
 from labvla_policy.runtime.cell import Cell
 from labvla_policy.runtime.columns import policy_columns
+from labvla_policy.runtime.refusal import Refusal
 from labvla_policy.runtime.types import NANOSECONDS, Observation
 
 SHORTEST = 0.5  # s
@@ -184,10 +185,11 @@ class _Exporter:
         }
 
     def _take(self, row: Row, begin: int) -> None:
-        frame, text = None, ""
-        problem = "" if isinstance(row.seen, Observation) else row.seen.reason
-        detail = "" if isinstance(row.seen, Observation) else row.seen.detail
-        if isinstance(row.seen, Observation):
+        frame, text, problem, detail = None, "", "", ""
+        if isinstance(row.seen, Refusal):
+            about = f"{row.seen.subject}: " if row.seen.subject else ""
+            problem, detail = row.seen.reason, about + row.seen.detail
+        else:
             text = self._instruction(row.seen.stamp)
             target = self._target(row.t)
             if not text:

@@ -225,7 +225,7 @@ def collision_boxes(cell: Cell) -> list[Any]:
     """
     kind = message_type("moveit_msgs", "msg", "CollisionObject")
     arm = cell.arms[0]
-    from_foot = np.linalg.inv(arm.base.matrix())
+    from_foot: Array = np.linalg.inv(arm.base.matrix()).astype(np.float64)
     boxes = []
     for box in cell.workspace.keep_out:
         lower, upper = np.array(box.lower), np.array(box.upper)

@@ -104,7 +104,8 @@ class Curve:
     @property
     def goal(self) -> Array:
         """Where it ends."""
-        return self.spline.points[-1]
+        goal: Array = self.spline.points[-1]
+        return goal
 
     def at(self, seconds: Array) -> Array:
         """Return the positions at times (s) from the beginning: times x joints."""

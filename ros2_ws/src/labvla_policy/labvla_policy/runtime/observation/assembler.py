@@ -37,7 +37,7 @@ class AssemblySettings:
     max_gripper_age: int = 300 * _MS  # grippers report slowly and travel slowly
     skew_slack: int = 5 * _MS  # a newer set may be this much worse than the best one
     max_frozen: int = 500 * _MS  # same pixels for so long while the arm moved: a frozen camera
-    frozen_motion: float = 0.01  # rad; below this a noise-free picture may well be the same
+    frozen_motion: float = 0.03  # rad; less may change no pixel of a small noise-free picture
     frozen_reference: float = 0.05  # rad that the arm was commanded by while its joints stayed
     darkest: int = 10  # of 255: a picture with nothing brighter is black
     optional_cameras: frozenset[str] = frozenset()  # masked where missing, instead of refused
