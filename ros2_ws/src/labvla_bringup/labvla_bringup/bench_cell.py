@@ -20,18 +20,17 @@ PICTURE = 224  # pixels, both ways
 STATE_RATE = 200.0  # Hz
 
 
-def bench_cell(cell: Cell) -> Cell:
-    """Return the cell as the bench runs it."""
-    cameras = tuple(
-        replace(camera, width=PICTURE, height=PICTURE, encoding="rgb8") for camera in cell.cameras
-    )
+def bench_cell(cell: Cell, *, whole_pictures: bool = False) -> Cell:
+    """Return the cell as the bench runs it; `whole_pictures`: as large as a lab's."""
+    size = {} if whole_pictures else {"width": PICTURE, "height": PICTURE}
+    cameras = tuple(replace(camera, **size, encoding="rgb8") for camera in cell.cameras)
     states = replace(cell.joint_states, rate=min(cell.joint_states.rate, STATE_RATE))
     return replace(cell, cameras=cameras, joint_states=states)
 
 
-def write_bench_cell(cell: Cell, folder: Path) -> Cell:
+def write_bench_cell(cell: Cell, folder: Path, *, whole_pictures: bool = False) -> Cell:
     """Write the cell for the bench into a folder and load it from there."""
-    bench = bench_cell(cell)
+    bench = bench_cell(cell, whole_pictures=whole_pictures)
     path = folder / f"{cell.name}.yaml"
     path.write_text(yaml.safe_dump(written(bench), sort_keys=False))
     return load_cell(path)

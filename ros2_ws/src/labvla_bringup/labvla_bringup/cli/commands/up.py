@@ -77,7 +77,8 @@ def run(arguments: argparse.Namespace) -> int:
     check_window(arguments)
     log_dir = new_log_dir(arguments.logs)
     try:
-        cell = write_bench_cell(cell, log_dir)
+        # The squares of a board are too small for a policy's pictures.
+        cell = write_bench_cell(cell, log_dir, whole_pictures=arguments.board != "none")
         stack = describe(
             cell,
             engine=arguments.engine,
