@@ -22,8 +22,9 @@ STATE_RATE = 200.0  # Hz
 
 def bench_cell(cell: Cell, *, whole_pictures: bool = False) -> Cell:
     """Return the cell as the bench runs it; `whole_pictures`: as large as a lab's."""
-    size = {} if whole_pictures else {"width": PICTURE, "height": PICTURE}
-    cameras = tuple(replace(camera, **size, encoding="rgb8") for camera in cell.cameras)
+    cameras = tuple(replace(camera, encoding="rgb8") for camera in cell.cameras)
+    if not whole_pictures:
+        cameras = tuple(replace(camera, width=PICTURE, height=PICTURE) for camera in cameras)
     states = replace(cell.joint_states, rate=min(cell.joint_states.rate, STATE_RATE))
     return replace(cell, cameras=cameras, joint_states=states)
 
