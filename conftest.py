@@ -13,11 +13,10 @@ os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="labvla-test-")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Keep the tests of whole stacks one after the other: they are bound to the clock."""
-    for item in items:
-        if item.path.is_relative_to(_OF_STACKS):
-            item.add_marker(pytest.mark.xdist_group("stack"))
+    if item.path.is_relative_to(_OF_STACKS):
+        item.add_marker(pytest.mark.xdist_group("stack"))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from labvla_bringup.cli.common import NAMESPACE
+from labvla_bringup.launched import NAMESPACE
 
 
 def test_it_waits_for_the_policy_and_says_how_long_it_has(labvla):
