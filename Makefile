@@ -31,7 +31,7 @@ demo: setup
 
 test: setup-tests
 	@$(ENV) ctest --test-dir ros2_ws/build/labvla_control --output-on-failure --exclude-regex python
-	@$(ENV) pytest -n 2 --dist loadgroup
+	@$(ENV) pytest -n 2
 
 test-long: setup-tests
 	@$(ENV) tools/sanitize

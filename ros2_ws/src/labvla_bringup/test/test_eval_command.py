@@ -48,7 +48,7 @@ def test_two_episodes_and_their_figures_and_then_no_more(tmp_path, capsys, monke
         (("lab9",), "lab2"),
         (("lab2", "--conditions", "odd"), "layout"),
         (("lab2", "--episodes", "0"), "above 0"),
-        (("lab2", "--seed=-1"), "0 or more"),
+        (("lab2", "--seed=-1"), "seeds of 0 to"),
         (("lab2", "--cell", "nonsuch"), "nonsuch"),
         (("lab2", "--cell", "ur5e"), "ur5e"),
         (("lab2", "--engine", "labvla"), "checkpoint"),

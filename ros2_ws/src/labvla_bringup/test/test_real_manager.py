@@ -21,8 +21,10 @@ from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from backend_rig import BROADCASTER, PLUGIN_TESTS, running, what_is_missing
 from launch_rig import Launch
 from launch_rig import what_is_missing as what_launching_misses
+from policy_rig import policy_node
 
 from labvla_bringup import controllers
+from labvla_bringup.graph import Graph
 from labvla_policy.runtime.cell import load_cell
 
 if reason := what_is_missing():
@@ -34,6 +36,7 @@ from controller_manager_rig import Manager, end_process, wait_for
 from sensor_msgs.msg import JointState
 
 from labvla_msgs.msg import ControllerState
+from labvla_msgs.srv import SetInstruction
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[3]
@@ -46,6 +49,7 @@ DESCRIPTIONS = {
 }
 MOVING = 0.08  # rad/s
 STANDING = 0.01  # rad/s
+STOOD = 0.5  # s that an arm stands still before it is called standing
 
 
 def description(cell: str, folder: Path) -> str:
@@ -124,7 +128,7 @@ class Motion:
     def wait_for_standstill(self) -> None:
         still_since = time.monotonic()
         deadline = still_since + 30.0
-        while time.monotonic() - still_since < 0.5:
+        while time.monotonic() - still_since < STOOD:
             assert time.monotonic() < deadline, "it never stands"
             if self.speed > STANDING:
                 still_since = time.monotonic()
@@ -167,6 +171,29 @@ def test_chunks_are_followed_and_who_sends_them_may_be_killed(
             backend.bridge.wait()
             motion.wait_for_standstill()
             end_process(sender)
+
+
+@pytest.mark.parametrize("kind", backend_rig.KINDS)
+def test_a_policy_node_that_is_killed_leaves_the_arm_standing(kind: str, tmp_path: Path):
+    if reason := what_is_missing(kind, "mujoco"):
+        pytest.skip(reason)
+    with running(kind, "mujoco", tmp_path) as backend, Graph() as graph:
+        motion = Motion(backend)
+        with policy_node(backend.cell, kind, tmp_path) as policy:
+            request = SetInstruction.Request(instruction="nod")
+            wait_for(
+                lambda: graph.call(SetInstruction, "labvla/set_instruction", request).accepted,
+                "a policy that takes an instruction",
+                patience=60.0,
+            )
+            motion.wait_for_motion()
+            policy.kill()
+            killed = time.monotonic()
+            motion.wait_for_standstill()
+            print(f"{kind}: stood for {STOOD:g} s {time.monotonic() - killed:.2f} s after the kill")
+            policy.wait()
+        assert motion.state.mode == ControllerState.HOLD
+        assert motion.state.chunks_refused == 0
 
 
 LAUNCHES = (
