@@ -34,7 +34,7 @@ class FakeRobotNode:
         self._node.create_service(Trigger, "labvla/recover", self._recover)
         self._node.create_service(Trigger, "labvla/confirm_recovery", self._confirm)
         self._node.create_service(Trigger, "labvla/cancel_recovery", self._cancel)
-        self._node.create_timer(1.0, self._advance)
+        self._timer = self._node.create_timer(1.5, self._advance)
         self._tell(("failed", "arm: what was before", ""))
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
@@ -57,6 +57,7 @@ class FakeRobotNode:
         if response.success:
             self._script = list(STEPS[1:])
             self._tell(STEPS[0])
+            self._timer.reset()  # each step lasts long enough to be seen
         return response
 
     def _confirm(self, _request, response):

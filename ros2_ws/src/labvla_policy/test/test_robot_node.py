@@ -3,6 +3,7 @@
 Needs the makers' message packages, or the stand-ins for them that `make setup-tests` builds.
 """
 
+import gc
 import os
 import subprocess
 import sys
@@ -151,6 +152,7 @@ class Bench:
         for node in (self.world, self.drivers, self.others):
             node.destroy_node()
         self.context.try_shutdown()
+        gc.collect()  # action servers and nodes hold each other, and with them sockets
 
 
 @pytest.fixture

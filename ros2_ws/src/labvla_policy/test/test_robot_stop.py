@@ -1,5 +1,6 @@
 """A robot that stops by itself: driver, robot node, policy, controller and gripper together."""
 
+import gc
 import json
 import time
 from pathlib import Path
@@ -137,6 +138,7 @@ class Cell:
             node.destroy_node()
         self.context.try_shutdown()
         rclpy.try_shutdown()
+        gc.collect()  # action servers and nodes hold each other, and with them sockets
 
 
 @pytest.fixture
