@@ -7,7 +7,6 @@ RUN/checkpoint-00001000/training_state/   weights in fp32, optimizer, average, s
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from labvla_data.files import sync_folder
+from labvla_data.files import make_safe, sync_folder
 from labvla_data.json_files import JsonFileError, read_json, write_json
 from labvla_policy.model.checkpoint.stream import write_tensors
 from labvla_train.errors import TrainError
@@ -74,21 +73,13 @@ def keep(run: Path, step: int, kept: Kept, deliver: Any, most: int) -> Path:
     specs = {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in kept.tensors.items()}
     write_tensors(draft / STATE / _TENSORS, specs, kept.tensors.__getitem__)
     write_json(draft / STATE / _NUMBERS, {**kept.numbers, "step": step})
-    _make_safe(draft)
+    make_safe(draft)
     shutil.rmtree(final, ignore_errors=True)
     draft.rename(final)
     sync_folder(run)
     for old in checkpoints(run)[:-most]:
         shutil.rmtree(old / STATE, ignore_errors=True)
     return final
-
-
-def _make_safe(folder: Path) -> None:
-    for path in folder.rglob("*"):
-        if path.is_file():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-    sync_folder(folder)
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -22,8 +22,8 @@ from labvla_data.dataset.layout import (
     SIDECAR,
     STATS,
 )
-from labvla_data.dataset.placing import make_safe
 from labvla_data.dataset.reader import Dataset, open_dataset
+from labvla_data.files import make_safe
 from labvla_data.json_files import read_json, read_lines, write_json, write_lines
 from labvla_data.parallel import Progress, silent
 

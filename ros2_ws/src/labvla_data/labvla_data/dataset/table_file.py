@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,66 @@ from labvla_data.dataset import png, tables
 from labvla_data.dataset.errors import DatasetError
 
 
+class _Opened:
+    """A table that is open: what of it does not depend on the episode is read once."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self.file = pq.ParquetFile(path)
+        except (OSError, pa.ArrowException) as error:
+            raise DatasetError(f"{path}: expected a table: {error}") from None
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.file.schema_arrow.names)
+
+    @cached_property
+    def length(self) -> int:
+        return int(self.file.metadata.num_rows)
+
+    @cached_property
+    def groups(self) -> NDArray[np.int64]:
+        """The row with which each row group begins, and the end of the last one."""
+        metadata = self.file.metadata
+        return np.cumsum([0, *(metadata.row_group(i).num_rows for i in range(len(self)))])
+
+    def __len__(self) -> int:
+        return int(self.file.num_row_groups)
+
+    def rows_of(self, episode: int) -> tuple[int, int]:
+        """Return where an episode's rows begin and end."""
+        if episode not in self._rows:
+            raise DatasetError(f"{self.path}: expected rows of episode {episode}, none there")
+        begin, end, count = self._rows[episode]
+        if end - begin != count:
+            raise DatasetError(f"{self.path}: the rows of episode {episode} are scattered")
+        return begin, end
+
+    @cached_property
+    def _rows(self) -> dict[int, tuple[int, int, int]]:
+        """First row, end and number of rows of each episode."""
+        column = self.file.read(columns=["episode_index"])["episode_index"].to_numpy()
+        numbers, first, counts = np.unique(column, return_index=True, return_counts=True)
+        last = len(column) - np.unique(column[::-1], return_index=True)[1]
+        found = zip(first.tolist(), last.tolist(), counts.tolist(), strict=True)
+        return dict(zip(numbers.tolist(), found, strict=True))
+
+
+@lru_cache(maxsize=4)
+def _opened(path: Path, _changed: int, _size: int) -> _Opened:
+    return _Opened(path)
+
+
+def _open(path: Path) -> _Opened:
+    """Open a table, or take it as it is open: episodes that follow each other share one."""
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise DatasetError(f"{path}: expected a table: {error}") from None
+    return _opened(path, found.st_mtime_ns, found.st_size)
+
+
 class TableFile:
     """Reads the row groups in which an episode's rows stand, and nothing else."""
 
@@ -23,16 +83,13 @@ class TableFile:
         self.path, self._episode, self._shared = path, episode, rows_before is not None
 
     @cached_property
-    def _file(self) -> pq.ParquetFile:
-        try:
-            return pq.ParquetFile(self.path)
-        except (OSError, pa.ArrowException) as error:
-            raise DatasetError(f"{self.path}: expected a table: {error}") from None
+    def _table(self) -> _Opened:
+        return _open(self.path)
 
-    @cached_property
+    @property
     def names(self) -> tuple[str, ...]:
         """The columns of the table."""
-        return tuple(self._file.schema_arrow.names)
+        return self._table.names
 
     @property
     def length(self) -> int:
@@ -44,22 +101,8 @@ class TableFile:
     def _rows(self) -> tuple[int, int]:
         """Where the episode's rows begin and end in the table."""
         if not self._shared:
-            return 0, int(self._file.metadata.num_rows)
-        episodes = self._file.read(columns=["episode_index"])["episode_index"].to_numpy()
-        rows = np.flatnonzero(episodes == self._episode)
-        if not len(rows):
-            raise DatasetError(f"{self.path}: expected rows of episode {self._episode}, none there")
-        if rows[-1] - rows[0] + 1 != len(rows):
-            raise DatasetError(f"{self.path}: the rows of episode {self._episode} are scattered")
-        return int(rows[0]), int(rows[-1]) + 1
-
-    @cached_property
-    def _groups(self) -> NDArray[np.int64]:
-        """The row with which each row group begins, and the end of the last one."""
-        sizes = [
-            self._file.metadata.row_group(i).num_rows for i in range(self._file.num_row_groups)
-        ]
-        return np.cumsum([0, *sizes])
+            return 0, self._table.length
+        return self._table.rows_of(self._episode)
 
     def columns(self, names: Sequence[str]) -> dict[str, NDArray[Any]]:
         """Return columns of the episode."""
@@ -69,24 +112,24 @@ class TableFile:
     def cell(self, name: str, row: int) -> Any:
         """Return what stands in one row of the episode, counted from its beginning."""
         at = self._rows[0] + row
-        group = int(np.searchsorted(self._groups, at, side="right")) - 1
+        group = int(np.searchsorted(self._table.groups, at, side="right")) - 1
         column = self._group(name, group)
-        return column[at - int(self._groups[group])].as_py()
+        return column[at - int(self._table.groups[group])].as_py()
 
     def read(self, begin: int, end: int, names: Sequence[str]) -> pa.Table:
         """Return rows of the table."""
-        first = int(np.searchsorted(self._groups, begin, side="right")) - 1
-        last = int(np.searchsorted(self._groups, end, side="left"))
+        first = int(np.searchsorted(self._table.groups, begin, side="right")) - 1
+        last = int(np.searchsorted(self._table.groups, end, side="left"))
         try:
-            table = self._file.read_row_groups(list(range(first, last)), columns=list(names))
+            table = self._table.file.read_row_groups(list(range(first, last)), columns=list(names))
         except (OSError, pa.ArrowException) as error:
             raise DatasetError(f"{self.path}: cannot be read: {error}") from None
-        return table.slice(begin - int(self._groups[first]), end - begin)
+        return table.slice(begin - int(self._table.groups[first]), end - begin)
 
     def _group(self, name: str, group: int) -> pa.ChunkedArray:
         """Return a column of one row group; the last one is kept, since frames come in order."""
         if self._kept[0] != (name, group):
-            table = self._file.read_row_group(group, columns=[name])
+            table = self._table.file.read_row_group(group, columns=[name])
             self._kept = ((name, group), table[name])
         return self._kept[1]
 

@@ -15,9 +15,9 @@ from labvla_data.dataset.errors import DatasetError, writing
 from labvla_data.dataset.features import Features, PictureFormat
 from labvla_data.dataset.layout import VERSIONS, Version
 from labvla_data.dataset.parts import DatasetSpec, Part, PartWriter
-from labvla_data.dataset.placing import make_safe
 from labvla_data.dataset.robot_schema import RobotSchema, check_features
 from labvla_data.dataset.video import VideoSettings
+from labvla_data.files import make_safe
 from labvla_data.json_files import write_json
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 import threading
 from collections.abc import Callable
 from concurrent import futures
@@ -47,9 +46,8 @@ from labvla_msgs.msg import LossEntry, PolicyStatus, ProtocolStatus, RecorderSta
 from labvla_msgs.srv import DiscardEpisode, FinishEpisode, StartEpisode
 from labvla_policy.nodes import qos, run
 from labvla_policy.nodes.events import Events
-from labvla_policy.nodes.parameters import ParameterError
 from labvla_policy.nodes.stamps import to_stamp
-from labvla_policy.runtime.cell import CellError, load_cell
+from labvla_policy.runtime.cell import load_cell
 
 STATUS_PERIOD = 1.0  # s
 _OUTCOMES = {
@@ -306,11 +304,4 @@ def _versions() -> dict[str, str]:
 
 def main() -> int:
     """Run the node until it is interrupted."""
-    run.start()
-    try:
-        node = RecorderNode()
-    except (CellError, ParameterError, ValueError, OSError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    run.until_signalled(node)
-    return 0
+    return run.main_of(RecorderNode, refused=(OSError,))

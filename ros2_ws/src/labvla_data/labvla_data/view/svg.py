@@ -77,11 +77,7 @@ def line_plot(
     for line in lines:
         colour = COLOURS[names.index(line.name) % len(COLOURS)]
         parts.append(_polyline(frame, line.values, dt, colour, line.dashed))
-    legend = "".join(
-        f'<span><i style="background:{COLOURS[n % len(COLOURS)]}"></i>{escape(name)}</span>'
-        for n, name in enumerate(names)
-    )
-    return f'{_svg(width, height, parts)}<div class="legend">{legend}</div>'
+    return picture(width, height, parts) + legend(names)
 
 
 def histogram(
@@ -108,10 +104,20 @@ def histogram(
                 f'height="{bottom - y:.1f}"/>'
             )
     caption = f"<figcaption>{escape(title)}</figcaption>" if title else ""
-    return f"<figure>{_svg(width, height, parts)}{caption}</figure>"
+    return f"<figure>{picture(width, height, parts)}{caption}</figure>"
 
 
-def _svg(width: float, height: float, parts: Sequence[str]) -> str:
+def legend(names: Sequence[str]) -> str:
+    """Return the names with their colours, in the order of `COLOURS`."""
+    told = "".join(
+        f'<span><i style="background:{COLOURS[n % len(COLOURS)]}"></i>{escape(name)}</span>'
+        for n, name in enumerate(names)
+    )
+    return f'<div class="legend">{told}</div>'
+
+
+def picture(width: float, height: float, parts: Sequence[str]) -> str:
+    """Return a drawing of parts."""
     inside = "".join(parts)
     return f'<svg viewBox="0 0 {width:g} {height:g}" width="{width:g}" role="img">{inside}</svg>'
 

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from dataset_support import CAMERAS, FPS, frame, positions, signal_to_noise, write
 
@@ -43,6 +44,22 @@ def test_tasks_and_subtasks(dataset):
     for episode in dataset:
         assert set(episode.tasks) == {f"pick up beaker {episode.index % 2}"}
         assert episode.subtasks == ["reach"] * 10 + ["grasp"] * (len(episode) - 10)
+
+
+def test_episodes_that_share_a_table_open_it_once(tmp_path, monkeypatch):
+    write(tmp_path / "demo", V30, "png", LENGTHS)
+    opened = []
+    unwatched = pq.ParquetFile.__init__
+
+    def watched(file, source, **others):
+        opened.append(source)
+        unwatched(file, source, **others)
+
+    dataset = open_dataset(tmp_path / "demo")
+    monkeypatch.setattr(pq.ParquetFile, "__init__", watched)
+    for episode in dataset:
+        assert len(episode.column("action")) == len(episode.tasks)
+    assert opened == [dataset.entries[0].table]
 
 
 def test_what_is_known_of_an_episode_is_kept(dataset):

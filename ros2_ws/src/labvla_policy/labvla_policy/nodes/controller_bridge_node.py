@@ -7,7 +7,6 @@ one any more is decided here, so this node belongs beside the robot.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -24,10 +23,9 @@ from labvla_policy.nodes.events import Events
 from labvla_policy.nodes.inner_controllers import ImpedanceControllers, TrajectoryController
 from labvla_policy.nodes.parameters import ParameterError
 from labvla_policy.nodes.stamps import to_ns, to_stamp
-from labvla_policy.nodes.vendor import MissingMessages
 from labvla_policy.runtime.adapters.bridge import Bridge, Cause, Plan, PlanRefused, State
 from labvla_policy.runtime.adapters.trajectory import Reference, Shaping
-from labvla_policy.runtime.cell import Cell, CellError, load_cell
+from labvla_policy.runtime.cell import Cell, load_cell
 from labvla_policy.runtime.reference import Mode
 from labvla_policy.runtime.types import Prediction
 
@@ -209,14 +207,4 @@ def _state_message(state: State, reference: Reference, cell: Cell) -> Controller
 
 def main() -> int:
     """Run the node until it is interrupted."""
-    run.start()
-    try:
-        node = ControllerBridgeNode()
-    except MissingMessages as missing:
-        sys.stderr.write(f"{missing}\n")
-        return 3
-    except (CellError, ParameterError, ValueError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    run.until_signalled(node)
-    return 0
+    return run.main_of(ControllerBridgeNode)

@@ -6,7 +6,6 @@ the fingers itself.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -29,9 +28,7 @@ from labvla_policy.nodes.gripper_bridge_parameters import (
     RETRIES,
 )
 from labvla_policy.nodes.gripper_ports import port_of
-from labvla_policy.nodes.parameters import ParameterError
-from labvla_policy.nodes.vendor import MissingMessages
-from labvla_policy.runtime.cell import CellError, load_cell
+from labvla_policy.runtime.cell import load_cell
 from labvla_policy.runtime.diagnosis import PERIOD, Finding, Level
 from labvla_policy.runtime.event_log import Noted
 from labvla_policy.runtime.grippers import opening_of_joint
@@ -154,14 +151,4 @@ class GripperBridgeNode(Node):  # type: ignore[misc]  # rclpy has no types
 
 def main() -> int:
     """Run the node until it is interrupted."""
-    run.start()
-    try:
-        node = GripperBridgeNode()
-    except MissingMessages as missing:
-        sys.stderr.write(f"{missing}\n")
-        return 3
-    except (CellError, ParameterError, ValueError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    run.until_signalled(node)
-    return 0
+    return run.main_of(GripperBridgeNode)

@@ -6,7 +6,6 @@ controller's state: no tf is needed to see it.
 
 from __future__ import annotations
 
-import sys
 import time
 
 import numpy as np
@@ -21,9 +20,8 @@ from labvla_policy.nodes import qos, run
 from labvla_policy.nodes.controller_link import reference_of
 from labvla_policy.nodes.marker_messages import everything_away, to_message
 from labvla_policy.nodes.monitor_parameters import BODIES, CELL, RATE, TRAIL
-from labvla_policy.nodes.parameters import ParameterError
 from labvla_policy.nodes.stamps import to_ns
-from labvla_policy.runtime.cell import CellError, load_cell
+from labvla_policy.runtime.cell import load_cell
 from labvla_policy.runtime.monitor.marks import Board
 from labvla_policy.runtime.monitor.picture import Picture, PictureSettings
 from labvla_policy.runtime.monitor.standing import Incident, PolicyState, RobotState
@@ -142,11 +140,4 @@ def _plan_of(message: ActionChunk) -> Prediction | None:
 
 def main() -> int:
     """Run the node until it is interrupted."""
-    run.start()
-    try:
-        node = MonitorNode()
-    except (CellError, ParameterError, ValueError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    run.until_signalled(node)
-    return 0
+    return run.main_of(MonitorNode)

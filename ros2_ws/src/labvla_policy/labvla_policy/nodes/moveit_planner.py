@@ -25,6 +25,7 @@ from shape_msgs.msg import SolidPrimitive
 from std_msgs.msg import Header, String
 
 from labvla_policy.nodes import qos
+from labvla_policy.nodes.run import Lacking
 from labvla_policy.nodes.vendor import message_type
 from labvla_policy.runtime.cell import Cell
 from labvla_policy.runtime.moveit import config, whole
@@ -80,7 +81,7 @@ def is_installed() -> bool:
         return False
 
 
-class MissingPlanner(RuntimeError):
+class MissingPlanner(Lacking):
     """MoveIt was asked for by name and is not installed; the text says what to do."""
 
 

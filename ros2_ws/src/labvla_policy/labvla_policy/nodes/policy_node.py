@@ -6,7 +6,6 @@ activating is refused until it is ready. Translation only; the work is done by P
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 
@@ -27,8 +26,7 @@ from labvla_policy.nodes.inputs import Inputs
 from labvla_policy.nodes.lockstep_link import LockStepLink
 from labvla_policy.nodes.loop import PolicyLoop
 from labvla_policy.nodes.move_to_server import MoveToServer
-from labvla_policy.nodes.moveit_planner import MissingPlanner, planner_for
-from labvla_policy.nodes.parameters import ParameterError
+from labvla_policy.nodes.moveit_planner import planner_for
 from labvla_policy.nodes.policy_diagnostics import PolicyDiagnostics
 from labvla_policy.nodes.policy_parameters import (
     CELL,
@@ -48,7 +46,7 @@ from labvla_policy.nodes.stamps import to_stamp
 from labvla_policy.nodes.teleop_server import TeleopServer
 from labvla_policy.runtime.arbiter import Arbiter
 from labvla_policy.runtime.beat import Beat, RealTime, Step
-from labvla_policy.runtime.cell import Cell, CellError, load_cell
+from labvla_policy.runtime.cell import Cell, load_cell
 from labvla_policy.runtime.cycle import Chunk, Cycle
 from labvla_policy.runtime.gate.gate import Gate
 from labvla_policy.runtime.gate.rules import Limits
@@ -437,15 +435,4 @@ class PolicyNode(LifecycleNode):  # type: ignore[misc]  # rclpy has no types
 
 def main() -> int:
     """Run the node until it is interrupted."""
-    run.start()
-    try:
-        node = PolicyNode()
-    except (CellError, ParameterError, ValueError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    except MissingPlanner as missing:
-        sys.stderr.write(f"{missing}\n")
-        return 3
-    node.start_by_itself()
-    run.until_signalled(node)
-    return 0
+    return run.main_of(PolicyNode, begin=PolicyNode.start_by_itself)

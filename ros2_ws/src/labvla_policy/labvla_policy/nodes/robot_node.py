@@ -7,7 +7,6 @@ the controller and in the policy, until `labvla/recover` has been called.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -30,8 +29,7 @@ from labvla_policy.nodes.robot_ports.franka import FrankaPort
 from labvla_policy.nodes.robot_ports.manager import ControllerManager
 from labvla_policy.nodes.robot_ports.ur import UrPort
 from labvla_policy.nodes.robot_status import TOPIC, RobotStatus, to_message
-from labvla_policy.nodes.vendor import MissingMessages
-from labvla_policy.runtime.cell import CellError, load_cell
+from labvla_policy.runtime.cell import load_cell
 from labvla_policy.runtime.cell.arm import Arm, UrDriver
 from labvla_policy.runtime.diagnosis import Finding, Level
 from labvla_policy.runtime.gripping.driver import Grip
@@ -205,14 +203,4 @@ class RobotNode(Node):  # type: ignore[misc]  # rclpy has no types
 
 def main() -> int:
     """Run the node until it is interrupted."""
-    run.start()
-    try:
-        node = RobotNode()
-    except MissingMessages as missing:
-        sys.stderr.write(f"{missing}\n")
-        return 3
-    except (CellError, ParameterError, ValueError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    run.until_signalled(node)
-    return 0
+    return run.main_of(RobotNode)

@@ -7,15 +7,22 @@ process that ends without clean-up leaves its shared memory behind.
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import rclpy
 from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
+from labvla_policy.runtime.cell import CellError
+
 _POLL = 0.1  # s
+
+
+class Lacking(RuntimeError):
+    """The environment lacks what was asked for; the text names it and says what to do."""
 
 
 class Ending(Protocol):
@@ -64,3 +71,33 @@ def until_signalled(node: Ending, between: Callable[[], bool] = lambda: True) ->
     executor.shutdown()
     node.destroy_node()
     rclpy.try_shutdown()
+
+
+def main_of(
+    make: Callable[[], Ending],
+    *,
+    begin: Callable[[Any], None] = lambda _node: None,
+    between: Callable[[Any], bool] = lambda _node: True,
+    refused: tuple[type[Exception], ...] = (),
+) -> int:
+    """Run a node until it is interrupted, and return the exit code of its process.
+
+    Args:
+        make: makes the node; what it cannot work with is code 2, what is not installed code 3.
+        begin: called with the node before it runs.
+        between: called with the node between callbacks; False ends it.
+        refused: exceptions of `make` that mean wrong settings, too.
+    """
+    wrong: tuple[type[Exception], ...] = (CellError, ValueError, *refused)
+    start()
+    try:
+        node = make()
+    except Lacking as lacking:
+        sys.stderr.write(f"{lacking}\n")
+        return 3
+    except wrong as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    begin(node)
+    until_signalled(node, lambda: between(node))
+    return 0

@@ -5,8 +5,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any, Literal
 
+from labvla_policy.nodes.run import Lacking
 
-class MissingMessages(RuntimeError):
+
+class MissingMessages(Lacking):
     """A driver's message package is not installed; the text names it."""
 
 

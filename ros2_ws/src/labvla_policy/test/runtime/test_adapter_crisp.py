@@ -10,9 +10,9 @@ from labvla_policy.runtime.adapters.crisp import (
     crisp_trajectory,
     joint_setpoint,
     pose_setpoint,
-    quaternion_of,
     reference_after,
 )
+from labvla_policy.runtime.rotations import quaternion_of
 
 TICK = 1_000_000
 

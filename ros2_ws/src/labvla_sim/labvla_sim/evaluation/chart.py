@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from labvla_data.view.svg import COLOURS
+from labvla_data.view.svg import COLOURS, legend, picture
 
 _LABEL, _ROW, _RIGHT = 120.0, 26.0, 76.0
 _TOP, _BOTTOM = 6.0, 20.0
@@ -49,7 +49,7 @@ def bars(shares: Sequence[Share], colour: str = COLOURS[0], width: float = 560.0
             f'<text x="{width - _RIGHT + 12}" y="{y + 4:.1f}" class="name">'
             f"{share.success}/{share.n}</text>"
         )
-    return _svg(width, height, parts)
+    return picture(width, height, parts)
 
 
 def line(points: Sequence[Sequence[Share]], names: Sequence[str], width: float = 560.0) -> str:
@@ -84,13 +84,4 @@ def line(points: Sequence[Sequence[Share]], names: Sequence[str], width: float =
                 f'd="M{x:.1f} {low:.1f}V{high:.1f}"/>'
                 f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}"/>'
             )
-    legend = "".join(
-        f'<span><i style="background:{COLOURS[n % len(COLOURS)]}"></i>{escape(name)}</span>'
-        for n, name in enumerate(names)
-    )
-    return f'{_svg(width, height, parts)}<div class="legend">{legend}</div>'
-
-
-def _svg(width: float, height: float, parts: Sequence[str]) -> str:
-    inside = "".join(parts)
-    return f'<svg viewBox="0 0 {width:g} {height:g}" width="{width:g}" role="img">{inside}</svg>'
+    return picture(width, height, parts) + legend(names)

@@ -6,7 +6,6 @@ reset, judge, faults) is under `sim/`.
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from typing import Any
@@ -20,9 +19,8 @@ from labvla_control import Mode
 from labvla_msgs.msg import SimScene
 from labvla_msgs.srv import InjectFault, JudgeScene, ResetScene
 from labvla_policy.nodes import qos, run
-from labvla_policy.nodes.parameters import ParameterError
 from labvla_policy.nodes.stamps import NANOSECONDS, to_stamp
-from labvla_policy.runtime.cell import CellError, load_cell
+from labvla_policy.runtime.cell import load_cell
 from labvla_sim.nodes.cameras import CameraThread
 from labvla_sim.nodes.controller_face import ControllerFace
 from labvla_sim.nodes.heap import give_large_blocks_back
@@ -309,11 +307,4 @@ def _nobody(_session: int, _sequence: int) -> None:
 def main() -> int:
     """Run the node until it is interrupted."""
     give_large_blocks_back()
-    run.start()
-    try:
-        node = SimNode()
-    except (CellError, ParameterError, ValueError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    run.until_signalled(node)
-    return 0
+    return run.main_of(SimNode)

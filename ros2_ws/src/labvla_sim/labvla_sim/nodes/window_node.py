@@ -12,8 +12,7 @@ from rclpy.node import Node
 
 from labvla_msgs.msg import SimScene
 from labvla_policy.nodes import qos, run
-from labvla_policy.nodes.parameters import ParameterError
-from labvla_policy.runtime.cell import CellError, load_cell
+from labvla_policy.runtime.cell import load_cell
 from labvla_sim.display import why_no_window
 from labvla_sim.nodes.window_parameters import CELL
 from labvla_sim.plant.hot_plate_device import HotPlateState
@@ -53,11 +52,4 @@ def main() -> int:
     if missing := why_no_window():
         sys.stderr.write(f"{missing}\n")
         return 3
-    run.start()
-    try:
-        node = WindowNode()
-    except (CellError, ParameterError, ValueError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    run.until_signalled(node, node.draw)
-    return 0
+    return run.main_of(WindowNode, between=WindowNode.draw)

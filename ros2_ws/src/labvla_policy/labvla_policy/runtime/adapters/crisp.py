@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
-
 from labvla_policy.runtime.adapters.trajectory import (
     Reference,
     Shaping,
     Trajectory,
     trajectory_from_plan,
 )
+from labvla_policy.runtime.rotations import quaternion_of
 from labvla_policy.runtime.types import Array, Prediction
 
 
@@ -61,19 +60,3 @@ def pose_setpoint(
     if previous is not None and float(quaternion @ previous) < 0.0:
         quaternion = -quaternion
     return pose[:3, 3], quaternion
-
-
-def quaternion_of(rotation: Array) -> Array:
-    """Return the unit quaternion (x, y, z, w) of a rotation matrix, w >= 0."""
-    # The eigenvector of the largest eigenvalue: no branches, exact for half turns too.
-    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = rotation
-    symmetric = np.array(
-        [
-            [xx - yy - zz, xy + yx, xz + zx, zy - yz],
-            [xy + yx, yy - xx - zz, yz + zy, xz - zx],
-            [xz + zx, yz + zy, zz - xx - yy, yx - xy],
-            [zy - yz, xz - zx, yx - xy, xx + yy + zz],
-        ]
-    )
-    quaternion: Array = np.linalg.eigh(symmetric)[1][:, -1]
-    return -quaternion if quaternion[3] < 0.0 else quaternion
