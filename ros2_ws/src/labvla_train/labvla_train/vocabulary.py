@@ -26,6 +26,16 @@ def word_tokenizer(words: Iterable[str]) -> Tokenizer:
     return tokenizer
 
 
+def extended(stored: str, words: Iterable[str]) -> tuple[Tokenizer, tuple[str, ...]]:
+    """Return a stored word tokenizer with more words behind its own, and those that are new."""
+    content = json.loads(stored)
+    vocabulary = content["model"]["vocab"]
+    new = tuple(sorted(set(words) - set(vocabulary)))
+    first = 1 + max(vocabulary.values())
+    vocabulary.update({word: number for number, word in enumerate(new, first)})
+    return Tokenizer.from_str(json.dumps(content)), new
+
+
 def tokenizer_files(tokenizer: Tokenizer) -> dict[str, bytes]:
     """Return what stands beside the weights."""
     settings = json.dumps({"pad_token": PAD, "unk_token": UNKNOWN}, indent=2) + "\n"
