@@ -297,7 +297,7 @@ def on_plate(off=0.0, above=0.0, **changes):
     middle = PLATE.position + TOP_CENTRE
     pose = replace(truth.bodies["beaker"], position=middle + np.array([0.0, off, above]))
     tools = truth.tools.copy()
-    tools[0, :3, 3] = pose.position + [0.0, 0.0, 0.04]
+    tools[0, :3, 3] = pose.position + np.array([0.0, 0.0, 0.04])
     return replace(truth, bodies={"beaker": pose, DEVICE: PLATE}, tools=tools)
 
 

@@ -114,9 +114,7 @@ class Origin:
         )
         return Network(policy, prompt, description)
 
-    def _stored(
-        self, beginning: Beginning, config: ModelConfig, words: Iterable[str]
-    ) -> Network:
+    def _stored(self, beginning: Beginning, config: ModelConfig, words: Iterable[str]) -> Network:
         torch.manual_seed(self._settings.run.seed)
         policy, notes = begin_from(beginning, config)
         known = set(config.as_json())

@@ -24,7 +24,6 @@ from labvla_train.errors import TrainError
 from labvla_train.log import LOG
 from labvla_train.run import train
 
-
 WORDS = "model.vlm.words.weight"
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from labvla_sim.plant.truth import Truth
     from labvla_sim.scene.description import SceneDescription
 
+
 class Still(Expert):
     """Does nothing."""
 

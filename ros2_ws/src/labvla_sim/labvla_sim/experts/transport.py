@@ -76,7 +76,7 @@ class TransportExpert(BeakerExpert):
             up = self.straight(motion.joints, raised)
             if up is not None:
                 motion.move(up, "lift")
-        goal = self.target(truth) + [0.0, 0.0, depth + self.gap]
+        goal = self.target(truth) + np.array([0.0, 0.0, depth + self.gap])
         clearance = _CARRIED - HEIGHT - self.gap
         approach = choose(self, motion.joints, goal, DOWN, clearance, self.obstacles(truth))
         if approach is None:

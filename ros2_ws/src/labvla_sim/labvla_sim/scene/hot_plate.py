@@ -160,7 +160,7 @@ def _add_top(spec: Any, body: Any, quality: Quality) -> None:
         body,
         mujoco.mjtGeom.mjGEOM_CYLINDER,
         [TOP_RADIUS, half, 0],
-        centre + [0, 0, base + half],
+        [*centre[:2], base + half],
         [1, 0, 0, 0],
     )
 
