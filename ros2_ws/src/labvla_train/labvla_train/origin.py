@@ -79,6 +79,7 @@ class Origin:
             row_rate=demonstrations.dataset.fps,
             row_offset=self._settings.data.row_offset,
             anchor=self._settings.data.anchor,
+            smooth_rows=self._settings.data.smooth_rows,
         )
         try:
             words = _words(demonstrations.instructions, wordings)

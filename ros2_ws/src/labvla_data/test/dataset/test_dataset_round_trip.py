@@ -47,7 +47,7 @@ def test_tasks_and_subtasks(dataset):
 
 
 def test_episodes_that_share_a_table_open_it_once(tmp_path, monkeypatch):
-    write(tmp_path / "demo", V30, "png", LENGTHS)
+    write(tmp_path / "demo", VERSIONS[-1], "png", LENGTHS)
     opened = []
     unwatched = pq.ParquetFile.__init__
 

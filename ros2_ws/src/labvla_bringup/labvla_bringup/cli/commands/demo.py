@@ -13,7 +13,7 @@ from labvla_bringup.background import BackgroundStack
 from labvla_bringup.cli.common import add_json, add_window, cell_from, check_window
 from labvla_bringup.cli.errors import ExitCode, Refusal
 from labvla_bringup.console import print_json, print_table
-from labvla_bringup.engines import ENGINES
+from labvla_bringup.engines import MINI, MINI_CELL
 from labvla_bringup.film import Film
 from labvla_bringup.graph import Graph, GraphError
 from labvla_bringup.recordings import Kept, examine
@@ -22,12 +22,21 @@ from labvla_bringup.work import Episode, work
 
 TASKS = ("pick", "press")
 FILMED = "front"
+ENGINES = {
+    "labvla": f"{MINI} sees camera pictures, joints and the instruction, nothing else",
+    "expert": "The expert reads the simulation's true state; no learned policy was used",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("cell", metavar="CELL", nargs="?", default="franka", help="(%(default)s)")
-    parser.add_argument("--engine", choices=ENGINES[:1], default=ENGINES[0], help="what answers")
+    parser.add_argument(
+        "--engine",
+        choices=ENGINES,
+        help=f"what answers: the small learned policy {MINI} (the default where the cell is "
+        f"{MINI_CELL}), or a script that reads the simulation's true state",
+    )
     parser.add_argument("--seed", type=int, default=1, help="of the scenes (%(default)s)")
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="for film and bags")
     add_window(parser)
@@ -42,7 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise Refusal("a stack is up already; first: labvla down")
     folder = arguments.out / datetime.now().strftime("%Y%m%d-%H%M%S")
     folder.mkdir(parents=True)
-    words = [cell.origin.file, "--engine", arguments.engine]
+    engine = arguments.engine or ("labvla" if cell.name == MINI_CELL else "expert")
+    words = [cell.origin.file, "--engine", engine]
     words += ["--recordings", str((folder / "episodes").resolve())]
     words += ["--window"] if arguments.window else []
     try:
@@ -72,6 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
         print_json(
             {
                 "ok": all(claims.values()),
+                "engine": engine,
                 "claims": claims,
                 "episodes": [asdict(episode) for episode in episodes],
                 "figures": watch.figures(),
@@ -80,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
             }
         )
     else:
-        _show(cell.name, arguments.engine, episodes, watch, kept, claims, film)
+        _show(cell.name, engine, episodes, watch, kept, claims, film)
     return ExitCode.DONE if all(claims.values()) else ExitCode.NO
 
 
@@ -102,8 +113,10 @@ def _show(
     print_table("measured", ["what", "value"], [list(pair) for pair in figures.items()])
     rows = [[claim, "yes" if held else "NO"] for claim, held in claims.items()]
     print_table("claims", ["claim", "held"], rows)
-    if engine == "expert":
-        print("The expert reads the simulation's true state; no learned policy was used.")
+    print(f"{ENGINES[engine]}.")
+    failed = sum(not episode.success for episode in episodes)
+    if failed:
+        print(f"{failed} of {len(episodes)} instructions were not carried out: see the film.")
     print(f"film: {film.path} ({film.frames} frames)")
     print(f"recordings: {', '.join(episode.recording for episode in episodes)}")
 

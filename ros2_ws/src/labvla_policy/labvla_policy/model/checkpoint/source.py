@@ -1,7 +1,8 @@
-"""From what people write to a folder: a path, or the id of a model on the hub."""
+"""From what people write to a folder: a path, a checkpoint that comes along, a hub id."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from labvla_policy.model.errors import CheckpointError, Unavailable
 
 INNER = "pretrained_model"  # where training puts weights and configuration
 INCOMPLETE = ".INCOMPLETE"
+BUNDLED = Path(__file__).resolve().parents[2] / "checkpoints"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 # Nothing else is fetched: least of all pickles, which could run code.
 _WANTED = ["*.json", "*.safetensors", "merges.txt"]
@@ -28,6 +30,16 @@ class CheckpointFolder:
             places = [self.root, self.root.parent]
         return next((place / name for place in places if (place / name).is_file()), None)
 
+    @property
+    def digest(self) -> str:
+        """Tell its content apart from any other's."""
+        total = hashlib.sha256()
+        for path in sorted(path for path in self.root.rglob("*") if path.is_file()):
+            total.update(f"{path.relative_to(self.root)}\n".encode())
+            with path.open("rb") as file:
+                total.update(hashlib.file_digest(file, "sha256").digest())
+        return total.hexdigest()[:16]
+
     def need(self, name: str, why: str) -> Path:
         """Return where a file is, or say why it has to be there."""
         path = self.find(name)
@@ -41,18 +53,28 @@ def find_checkpoint(source: str | Path) -> CheckpointFolder:
     path = Path(source)
     if path.is_dir():
         folder = CheckpointFolder(path)
+    elif str(source) in bundled():
+        folder = CheckpointFolder(BUNDLED / source)
     elif path.exists():
         raise CheckpointError(f"{path}: expected a checkpoint's folder, got a file")
     elif isinstance(source, str) and _HUB_ID.fullmatch(source):
         folder = CheckpointFolder(_download(source))
     else:
-        raise CheckpointError(f"{path}: no such folder, and no hub id (owner/name) either")
+        known = ", ".join(bundled())
+        raise CheckpointError(
+            f"{path}: no such folder, none that comes along ({known}), and no hub id (owner/name)"
+        )
     if any((place / INCOMPLETE).exists() for place in (folder.root, folder.root / INNER)):
         raise CheckpointError(
             f"{folder.root}: holds {INCOMPLETE}: it was still being written, or writing broke off; "
             "use another checkpoint"
         )
     return folder
+
+
+def bundled() -> tuple[str, ...]:
+    """Return the names of the checkpoints that come along."""
+    return tuple(sorted(folder.name for folder in BUNDLED.iterdir() if folder.is_dir()))
 
 
 def _download(model: str) -> Path:
