@@ -140,7 +140,10 @@ def _with_words(network: Network, words: Iterable[str]) -> Network:
     tokenizer, new = extended(described.tokenizer_files[TOKENIZER].decode(), words)
     if not new:
         return network
-    add_words(network.policy, len(new), tokenizer.token_to_id(UNKNOWN))
+    unknown = tokenizer.token_to_id(UNKNOWN)
+    if unknown is None:
+        raise TrainError(f"start: expected a vocabulary with {UNKNOWN}, for words that are not in it")
+    add_words(network.policy, len(new), unknown)
     length = described.config.tokenizer_max_length
     return Network(
         network.policy,
