@@ -142,7 +142,7 @@ def _with_words(network: Network, words: Iterable[str]) -> Network:
         return network
     unknown = tokenizer.token_to_id(UNKNOWN)
     if unknown is None:
-        raise TrainError(f"start: expected a vocabulary with {UNKNOWN}, for words that are not in it")
+        raise TrainError(f"start: expected a vocabulary with {UNKNOWN} for unknown words")
     add_words(network.policy, len(new), unknown)
     length = described.config.tokenizer_max_length
     return Network(
