@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from test_train_run import STATE, entries, go, pictures, weights
-from train_support import tiny
+from train_support import ROW, entries, go, pictures, tiny, weights
 
 from labvla_policy.model.checkpoint.progress import PROGRESS_WEIGHTS
 from labvla_policy.model.errors import CheckpointError, ConfigError
@@ -153,14 +152,14 @@ def test_without_it_a_run_is_what_it_was_before_there_was_one(whole, plain):
     assert without["total"] < with_it["total"]
     loaded = load_policy(plain[1].checkpoint)
     assert loaded.progress_head is None
-    assert loaded.predict(pictures(), STATE, PROMPT, seed=1).progress is None
+    assert loaded.predict(pictures(), ROW, PROMPT, seed=1).progress is None
 
 
 def test_a_loaded_policy_tells_what_the_head_tells(whole):
     loaded = load_policy(whole[1].checkpoint)
     assert loaded.notes == ()
-    answer = loaded.predict(pictures(), STATE, PROMPT, seed=1)
-    question = loaded.prepare(pictures(), STATE, PROMPT)
+    answer = loaded.predict(pictures(), ROW, PROMPT, seed=1)
+    question = loaded.prepare(pictures(), ROW, PROMPT)
     with torch.inference_mode():
         expected = loaded.progress_head(loaded.policy.encode(question.inputs))
         chunk = loaded.policy.sample(question.inputs, loaded.noise(seed=1))
