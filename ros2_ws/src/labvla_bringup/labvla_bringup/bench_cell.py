@@ -11,10 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import yaml
-
-from labvla_policy.runtime.cell import Cell, load_cell
-from labvla_policy.runtime.cell.hashing import normalised
+from labvla_policy.runtime.cell import Cell, write_cell
 
 PICTURE = 224  # pixels, both ways
 STATE_RATE = 200.0  # Hz
@@ -32,20 +29,4 @@ def bench_cell(cell: Cell, *, whole_pictures: bool = False) -> Cell:
 def write_bench_cell(cell: Cell, folder: Path, *, whole_pictures: bool = False) -> Cell:
     """Write the cell for the bench into a folder and load it from there."""
     bench = bench_cell(cell, whole_pictures=whole_pictures)
-    path = folder / f"{cell.name}.yaml"
-    path.write_text(yaml.safe_dump(written(bench), sort_keys=False))
-    return load_cell(path)
-
-
-def written(cell: Cell) -> object:
-    """Return the cell as nested values, as a cell file has them."""
-    return _plain(normalised(cell))
-
-
-def _plain(value: object) -> object:
-    """Return nested values without what the file format writes as the word `none`."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value
+    return write_cell(bench, folder / f"{cell.name}.yaml")

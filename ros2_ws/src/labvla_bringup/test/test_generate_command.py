@@ -12,11 +12,11 @@ from labvla_sim.demonstrations.reasons import Refused
 SMALL = ("--size", "64", "--cameras", "front", "--workers", "1")
 
 
-def never(*_):
+def never(*_, **__):
     raise Refused("failed", "the button is not pressed")
 
 
-def full(*_):
+def full(*_, **__):
     raise NoRoomError("no room left on the disk")
 
 
@@ -43,6 +43,7 @@ def test_one_episode_and_its_report(tmp_path, capsys):
         (("pick", "--episodes", "1", "--size", "65"), "even number"),
         (("pick", "--episodes", "1", "--cameras", "top"), "front, side, wrist"),
         (("pick", "--episodes", "1", "--cell", "nonsuch"), "nonsuch"),
+        (("pick", "--episodes", "1", "--led-by", "nowhere"), "--led-by: nowhere: no such folder"),
     ],
 )
 def test_wrong_use_is_named(words, said, tmp_path, capsys):

@@ -59,7 +59,7 @@ class BatchMaker:
     def __init__(
         self,
         demonstrations: Demonstrations,
-        frames: Frames,
+        frames: Sequence[Frames],  # of each dataset
         reading: Reading,
         augment: AugmentSettings,
         wordings: Wordings | None,
@@ -121,7 +121,7 @@ class BatchMaker:
     def _pictures(
         self, episode: Demonstration, frame: int, chance: np.random.Generator | None
     ) -> tuple[Tensor, Tensor]:
-        pictures = self._frames(episode.episode, frame)
+        pictures = self._frames[episode.source](episode.episode, frame)
         if chance is not None:
             pictures = [varied(picture, self._augment, chance) for picture in pictures]
         reading = self._reading

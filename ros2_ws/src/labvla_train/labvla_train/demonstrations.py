@@ -23,12 +23,26 @@ from labvla_train.errors import TrainError
 
 Rows = NDArray[np.float32]
 
+# What columns and slots mean: the same in all datasets that are learnt from together.
+_MEANING = (
+    "state_keys",
+    "action_keys",
+    "state_dims",
+    "action_dims",
+    "delta_mask",
+    "gripper_action_dims",
+    "gripper_semantic",
+    "arm_layout",
+    "image_mapping",
+)
+
 
 @dataclass(frozen=True, eq=False)
 class Demonstration:
     """One episode's numbers."""
 
-    episode: int  # its number in the dataset
+    source: int  # which of the datasets it is from
+    episode: int  # its number there
     task: str  # what errors are told by; empty where the dataset does not name any
     states: Rows  # frames x columns, as recorded
     actions: Rows
@@ -41,13 +55,18 @@ class Demonstration:
 
 @dataclass(frozen=True, eq=False)
 class Demonstrations:
-    """All episodes of a dataset."""
+    """All episodes of one dataset, or of several that hold the same."""
 
-    dataset: Dataset
+    datasets: Sequence[Dataset]
     schema: DataSchema
     stats: NormStats
     episodes: Sequence[Demonstration]
     truth_names: tuple[str, ...]
+
+    @property
+    def dataset(self) -> Dataset:
+        """The first one: what all have in common can be read there."""
+        return self.datasets[0]
 
     @property
     def cameras(self) -> tuple[str, ...]:
@@ -57,7 +76,9 @@ class Demonstrations:
     @cached_property
     def digest(self) -> str:
         """A hash of all numbers and words: what a run was trained on."""
-        total = hashlib.sha256(json.dumps(self.dataset.info, sort_keys=True).encode())
+        total = hashlib.sha256()
+        for dataset in self.datasets:
+            total.update(json.dumps(dataset.info, sort_keys=True).encode())
         for one in self.episodes:
             total.update(one.states.tobytes())
             total.update(one.actions.tobytes())
@@ -71,33 +92,35 @@ class Demonstrations:
 
 
 def read_demonstrations(
-    folder: Path,
+    folders: Sequence[Path],
     chunk: int,
     truth: str | None = None,
     cameras: Sequence[str] | None = None,
 ) -> Demonstrations:
-    """Read and check a dataset; refuse what would teach something wrong.
+    """Read and check datasets; refuse what would teach something wrong.
 
     Args:
-        folder: of the dataset.
+        folders: of the datasets.
         chunk: rows that the policy predicts.
         truth: column of what only a simulator knows, if it is needed.
         cameras: which ones the policy sees, in the order of its slots; all if not given.
     """
     try:
-        dataset = open_dataset(folder)
-        schema = _schema(dataset, cameras)
-        _check(dataset, schema, truth)
-        episodes = [_demonstration(dataset, schema, number, truth) for number in _numbers(dataset)]
-        stats = _stats(dataset, schema, episodes, chunk)
+        datasets = [open_dataset(folder) for folder in folders]
+        schema = _schema(datasets[0], cameras)
+        for dataset in datasets:
+            _check(dataset, schema, truth)
+            _compare(datasets[0], dataset, schema, _schema(dataset, cameras), truth)
+        episodes = [
+            _demonstration(dataset, schema, source, entry.index, truth)
+            for source, dataset in enumerate(datasets)
+            for entry in dataset.entries
+        ]
+        stats = _stats(datasets, schema, episodes, chunk)
     except (DatasetError, CheckpointError) as error:
         raise TrainError(str(error)) from None
-    names = dataset.columns[truth].names if truth is not None else ()
-    return Demonstrations(dataset, schema, stats, episodes, tuple(names))
-
-
-def _numbers(dataset: Dataset) -> list[int]:
-    return [entry.index for entry in dataset.entries]
+    names = datasets[0].columns[truth].names if truth is not None else ()
+    return Demonstrations(datasets, schema, stats, episodes, tuple(names))
 
 
 def _schema(dataset: Dataset, cameras: Sequence[str] | None) -> DataSchema:
@@ -157,14 +180,42 @@ def _check(dataset: Dataset, schema: DataSchema, truth: str | None) -> None:
         )
 
 
+def _compare(
+    first: Dataset, other: Dataset, schema: DataSchema, others: DataSchema, truth: str | None
+) -> None:
+    """Refuse to mix what does not mean the same."""
+    facts: dict[str, tuple[Any, Any]] = {
+        name: (getattr(schema, name), getattr(others, name)) for name in _MEANING
+    }
+    facts |= {
+        "frames a second": (first.fps, other.fps),
+        "size of pictures": tuple(
+            {name: (one.pictures[name].height, one.pictures[name].width) for name in schema.cameras}
+            for one in (first, other)
+        ),
+    }
+    if truth is not None:
+        facts[truth] = (first.columns[truth].names, other.columns[truth].names)
+    for name, (wanted, got) in facts.items():
+        if wanted != got:
+            raise TrainError(
+                f"{other.folder}: data.also: {name}: expected {wanted} as in {first.folder}, "
+                f"got {got}"
+            )
+
+
 def _stats(
-    dataset: Dataset, schema: DataSchema, episodes: Sequence[Demonstration], chunk: int
+    datasets: Sequence[Dataset], schema: DataSchema, episodes: Sequence[Demonstration], chunk: int
 ) -> NormStats:
-    """Return the dataset's statistics, or those of the same numbers over chunks of our length."""
-    values = dataset.norm_stats
-    if values is not None and values.get(norm_stats.CHUNK_KEY) not in (None, chunk):
+    """Return a dataset's statistics, or those of the same numbers over chunks of our length.
+
+    Those of several datasets are computed from all their numbers.
+    """
+    values = datasets[0].norm_stats
+    ours = values is not None and values.get(norm_stats.CHUNK_KEY) in (None, chunk)
+    if len(datasets) > 1 or not ours:
         values = _measured(schema, episodes, chunk)
-    return stats_from_json(values or {}, str(dataset.folder))
+    return stats_from_json(values or {}, ", ".join(str(one.folder) for one in datasets))
 
 
 def _measured(
@@ -180,7 +231,7 @@ def _measured(
 
 
 def _demonstration(
-    dataset: Dataset, schema: DataSchema, number: int, truth: str | None
+    dataset: Dataset, schema: DataSchema, source: int, number: int, truth: str | None
 ) -> Demonstration:
     episode = dataset.episode(number)
     names = [*schema.state_keys, *schema.action_keys, *([truth] if truth else [])]
@@ -197,6 +248,7 @@ def _demonstration(
             frame = int(np.argwhere(~np.isfinite(values))[0, 0])
             raise TrainError(f"episode {number}: {name}: holds NaN or infinity in frame {frame}")
     return Demonstration(
+        source,
         number,
         str(dataset.sidecar.get(number, {}).get("task_name", "")),
         np.concatenate([columns[name] for name in schema.state_keys], axis=1),

@@ -28,7 +28,7 @@ def plan(stage: str, settings: Settings, beside: Path) -> Mapping[str, Any]:
     sizes = [pictures[name] for name in demonstrations.cameras]
     cached = sum(size.height * size.width * 3 for size in sizes)
     return {
-        "dataset": settings.data.dataset,
+        "dataset": ", ".join(map(str, settings.data.folders)),
         "episodes": len(demonstrations.episodes),
         "samples": len(parts.learnt),
         "held_out": len(parts.held_out),

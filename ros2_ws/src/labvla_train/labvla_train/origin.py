@@ -28,7 +28,7 @@ from labvla_policy.model.progress import ProgressHead
 from labvla_train.demonstrations import Demonstrations
 from labvla_train.errors import TrainError
 from labvla_train.network.start import Beginning, begin_from, read_beginning, staged
-from labvla_train.progress import begin_head, refuse_without_policy
+from labvla_train.progress import begin_head
 from labvla_train.settings import Settings
 from labvla_train.vocabulary import PAD_ID, tokenizer_files, word_tokenizer
 from labvla_train.wordings import Wordings, normal
@@ -55,7 +55,6 @@ class Origin:
     """Where the network comes from: its sizes are known before the data are read."""
 
     def __init__(self, settings: Settings, stage: str) -> None:
-        refuse_without_policy(stage, settings)
         self._settings = settings
         self._beginning: Beginning | None = None
         try:
@@ -82,6 +81,7 @@ class Origin:
             row_rate=demonstrations.dataset.fps,
             row_offset=self._settings.data.row_offset,
             anchor=self._settings.data.anchor,
+            smooth_rows=self._settings.data.smooth_rows,
         )
         try:
             if self._beginning is not None:

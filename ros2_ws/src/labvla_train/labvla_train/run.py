@@ -6,7 +6,7 @@ import math
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from labvla_train.keeping import Kept
 from labvla_train.log import Log
 from labvla_train.origin import Network, Origin
 from labvla_train.processes import Processes, gathered, whole
+from labvla_train.progress import refuse_without_policy
 from labvla_train.samples import Order, Sample, Split, split
 from labvla_train.settings import Settings
 from labvla_train.stages import STAGES
@@ -37,7 +38,18 @@ _MEASURING = 0x3EA5
 # May differ between a run and its continuation: what is learnt does not depend on them. (Of the
 # data, their hash is compared and not their place; the number of threads changes the rounding.)
 _FREE = frozenset(
-    {"save_every", "keep", "log_every", "measure_every", "measured", "threads", "dataset", "cache"}
+    {
+        "save_every",
+        "keep",
+        "log_every",
+        "measure_every",
+        "measured",
+        "threads",
+        "dataset",
+        "also",
+        "cache",
+        "smooth_rows",
+    }
 )
 
 
@@ -90,12 +102,13 @@ def read_data(
     stage: str, settings: Settings, beside: Path
 ) -> tuple[Origin, Wordings | None, Demonstrations]:
     """Read all that a run depends on, and refuse what it could not learn from."""
+    refuse_without_policy(stage, settings)
     origin = Origin(settings, stage)
     wordings = None
     if settings.data.wordings is not None:
         wordings = read_wordings(beside / settings.data.wordings)
     demonstrations = read_demonstrations(
-        Path(settings.data.dataset),
+        settings.data.folders,
         origin.config.chunk_size,
         settings.auxiliary.column if settings.auxiliary else None,
         settings.data.cameras,
@@ -127,26 +140,31 @@ def _differences(found: Any, wanted: Any, where: str) -> Iterator[str]:
         yield f"{where.rstrip('.')}: {found!r} there, {wanted!r} here"
 
 
-def _frames(settings: Settings, demonstrations: Demonstrations, preparing: Progress) -> Frames:
-    dataset, cameras = demonstrations.dataset, demonstrations.cameras
-    if settings.data.frames == "decoded":
-        return DecodedFrames(dataset, cameras)
-    place = settings.data.cache or f"{settings.data.dataset.rstrip('/')}.frames"
-    return cached_frames(
-        dataset,
-        cameras,
-        settings.data.stride,
-        Path(place),
-        workers=settings.run.threads,
-        progress=preparing,
-    )
+def _frames(
+    settings: Settings, demonstrations: Demonstrations, preparing: Progress
+) -> Sequence[Frames]:
+    """Return the pictures of each dataset."""
+    data, cameras = settings.data, demonstrations.cameras
+    if data.frames == "decoded":
+        return [DecodedFrames(dataset, cameras) for dataset in demonstrations.datasets]
+    return [
+        cached_frames(
+            dataset,
+            cameras,
+            data.stride,
+            Path(data.cache or f"{dataset.folder}.frames"),
+            workers=settings.run.threads,
+            progress=preparing,
+        )
+        for dataset in demonstrations.datasets
+    ]
 
 
 def batch_maker(
     settings: Settings,
     network: Network,
     demonstrations: Demonstrations,
-    frames: Frames,
+    frames: Sequence[Frames],
     wordings: Wordings | None,
 ) -> BatchMaker:
     """Return what makes batches for this network."""
@@ -178,7 +196,7 @@ class _Run:
         folder: Path,
         network: Network,
         demonstrations: Demonstrations,
-        frames: Frames,
+        frames: Sequence[Frames],
         wordings: Wordings | None,
         processes: Processes,
     ) -> None:

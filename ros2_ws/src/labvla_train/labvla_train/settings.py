@@ -30,15 +30,22 @@ class DataSettings:
     """Which frames are learnt from."""
 
     dataset: str  # folder; relative to where the command runs
+    also: tuple[str, ...] | None = None  # further ones, of the same columns and cameras
     cameras: tuple[str, ...] | None = None  # in the order of the slots; all if not given
     stride: int = 1  # every how many frames a sample begins
     held_out: float = 0.02  # share of the episodes that is only measured
     beyond_end: Literal["masked", "held"] = "masked"  # rows after the episode: no loss, or stand
     frames: Literal["decoded", "cached"] = "decoded"  # anew for each sample, or once into a file
-    cache: str | None = None  # where the file stands; beside the dataset if not given
+    cache: str | None = None  # where the file stands; beside each dataset if not given
     wordings: str | None = None  # file of other ways to say the instructions, beside this one
     row_offset: Literal[0, 1] = 1  # rows between an observation and the first action after it
     anchor: Literal["measured", "reference"] = "measured"
+    smooth_rows: int | None = None  # whoever runs the policy smooths joints over so many rows
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """All datasets."""
+        return tuple(Path(folder) for folder in (self.dataset, *(self.also or ())))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,6 +176,8 @@ def _problems(settings: Settings) -> Iterator[str]:
     for key, value in at_least_one.items():
         if value < 1:
             yield f"{key}: expected 1 or more, got {value}"
+    if data.also and data.cache is not None:
+        yield "data.cache: one place for several datasets (data.also): leave it out"
     shares = {
         "data.held_out": data.held_out,
         "augment.brightness": settings.augment.brightness,

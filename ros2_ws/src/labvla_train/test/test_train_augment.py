@@ -58,7 +58,7 @@ def test_a_shift_moves_the_picture_as_a_whole():
 
 def maker(folder, augment):
     settings = tiny(folder)
-    demonstrations = read_demonstrations(folder, settings.network.policy["chunk_size"])
+    demonstrations = read_demonstrations([folder], settings.network.policy["chunk_size"])
     tokenizer = word_tokenizer(["press", "the", "start", "button", "pick", "up", "beaker"])
     reading = Reading(
         vectors=make_plan(own_config(settings), demonstrations.schema, demonstrations.stats),
@@ -69,7 +69,7 @@ def maker(folder, augment):
         held=False,
     )
     frames = DecodedFrames(demonstrations.dataset, demonstrations.cameras)
-    return BatchMaker(demonstrations, frames, reading, augment, None, seed=0)
+    return BatchMaker(demonstrations, [frames], reading, augment, None, seed=0)
 
 
 def test_one_step_is_varied_as_it_was_before_and_the_next_one_otherwise(dataset):

@@ -21,7 +21,7 @@ CHUNK = 6
 
 
 def read(folder, truth=None):
-    return read_demonstrations(folder, CHUNK, truth)
+    return read_demonstrations([folder], CHUNK, truth)
 
 
 def test_numbers_words_and_truth_are_those_of_the_dataset(dataset):
@@ -44,15 +44,36 @@ def test_slots_of_missing_cameras_are_closed(dataset):
 
 
 def test_a_policy_may_see_fewer_cameras_in_another_order(dataset):
-    assert read_demonstrations(dataset, CHUNK, None, ["wrist"]).cameras == (
+    assert read_demonstrations([dataset], CHUNK, None, ["wrist"]).cameras == (
         "observation.images.wrist",
     )
-    assert read_demonstrations(dataset, CHUNK, None, ["wrist", "front"]).cameras == (
+    assert read_demonstrations([dataset], CHUNK, None, ["wrist", "front"]).cameras == (
         "observation.images.wrist",
         "observation.images.front",
     )
     with pytest.raises(TrainError, match=r"data.cameras: expected some of front, wrist, got top"):
-        read_demonstrations(dataset, CHUNK, None, ["front", "top"])
+        read_demonstrations([dataset], CHUNK, None, ["front", "top"])
+
+
+def test_several_datasets_are_learnt_from_as_one(dataset, tmp_path):
+    other = write_dataset(tmp_path / "other", (9, 10))
+    alone, both = read(dataset), read_demonstrations([dataset, other], CHUNK)
+    assert [(one.source, one.episode) for one in both.episodes[-3:]] == [(0, 3), (1, 0), (1, 1)]
+    assert both.digest not in (alone.digest, read(other).digest)
+    # Statistics are those of all numbers.
+    actions = np.concatenate([one.actions for one in both.episodes])
+    assert both.stats.feature("action_abs").mean == pytest.approx(actions.mean(axis=0), abs=0.02)
+    assert not np.array_equal(both.stats.feature(STATE).mean, alone.stats.feature(STATE).mean)
+
+
+def test_datasets_that_do_not_mean_the_same_are_not_mixed(dataset, tmp_path):
+    other = write_dataset(tmp_path / "other")
+    info = json.loads((other / "meta/info.json").read_text())
+    (other / "meta/info.json").write_text(json.dumps({**info, "fps": 15}))
+    with pytest.raises(
+        TrainError, match=r"other: data.also: frames a second: expected 30.* got 15"
+    ):
+        read_demonstrations([dataset, other], CHUNK)
 
 
 def test_deltas_are_measured_over_the_policys_own_chunk(dataset):

@@ -114,7 +114,7 @@ def test_how_a_sample_varies_and_its_noise_do_not_depend_on_who_has_it(dataset):
     origin, wordings, demonstrations = read_data("flow", settings, Path())
     network = origin.build(demonstrations, wordings)
     frames = DecodedFrames(demonstrations.dataset, demonstrations.cameras)
-    maker = batch_maker(settings, network, demonstrations, frames, wordings)
+    maker = batch_maker(settings, network, demonstrations, [frames], wordings)
     samples = [Sample(0, frame) for frame in range(4)]
     alone = maker.varied(samples, step=3)
     shared = [maker.varied(samples, step=3, share=Share(place, 2)) for place in (0, 1)]

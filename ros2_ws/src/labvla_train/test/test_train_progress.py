@@ -1,7 +1,6 @@
 """The progress head: learnt beside the policy, delivered beside its weights, gone on with."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -43,9 +42,9 @@ def config_of(checkpoint):
 def learning(dataset, samples):
     """A learner with the head, and a batch for it."""
     settings = tiny(dataset, progress=WITH, auxiliary=None)
-    demonstrations = read_demonstrations(Path(settings.data.dataset), 6)
+    demonstrations = read_demonstrations(settings.data.folders, 6)
     network = Origin(settings, "flow").build(demonstrations, None)
-    frames = DecodedFrames(demonstrations.dataset, demonstrations.cameras)
+    frames = [DecodedFrames(demonstrations.dataset, demonstrations.cameras)]
     maker = batch_maker(settings, network, demonstrations, frames, None)
     return FlowLearner(settings, network, demonstrations), maker.plain(samples)
 

@@ -1,4 +1,4 @@
-"""What a checkpoint says about the rhythm of its rows. Public ones say nothing.
+"""What a checkpoint says about its rows as motion. Public ones say nothing.
 
 It stands in config.json under `control`, a key that other readers leave aside.
 """
@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from labvla_policy.model.config import read_fields
 from labvla_policy.model.errors import ConfigError
+from labvla_policy.model.pipeline.smoothing import LEAST_WINDOW
 
 CONTROL = "control"
 
@@ -24,12 +25,18 @@ class ControlContract:
     )
     row_offset: int | None = None  # 0: row 0 is for the time of the observation; 1: one row later
     anchor: Literal["measured", "reference"] | None = None  # what deltas were relative to
+    smooth_rows: int | None = None  # joints are smoothed over so many rows; None: left as sampled
 
     def __post_init__(self) -> None:
         if self.row_rate is not None and not 0 < self.row_rate < float("inf"):
             raise ConfigError(f"{CONTROL}: row_rate: expected rows per second, got {self.row_rate}")
         if self.row_offset not in (None, 0, 1):
             raise ConfigError(f"{CONTROL}: row_offset: expected 0 or 1, got {self.row_offset}")
+        window = self.smooth_rows
+        if window is not None and (window < LEAST_WINDOW or window % 2 == 0):
+            raise ConfigError(
+                f"{CONTROL}: smooth_rows: expected an odd number from {LEAST_WINDOW} on, got {window}"
+            )
 
     def as_json(self) -> dict[str, Any]:
         """Return what is said."""

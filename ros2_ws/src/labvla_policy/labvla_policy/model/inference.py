@@ -149,7 +149,7 @@ def load_policy(
     folder = find_checkpoint(source)
     files = describe(folder)
     schema, stats = read_schema(folder, dataset), read_stats(folder, dataset)
-    vectors = make_plan(files.config, schema, stats, options)
+    vectors = make_plan(files.config, schema, stats, options, files.control.smooth_rows)
     tokenizer = read_tokenizer(folder, files.config.tokenizer_max_length)
     place = chosen_device(device)
     wanted = chosen_dtype(files.config, dtype, place)

@@ -17,9 +17,10 @@ from labvla_policy.runtime.cell import Cell
 from labvla_policy.runtime.refusal import Refused as ObservationRefused
 from labvla_policy.runtime.types import NANOSECONDS, Observation
 from labvla_sim.closed_loop import EpisodeResult, EpisodeRunner, MotionRecorder
-from labvla_sim.demonstrations.course import Course, sample_course
+from labvla_sim.demonstrations.course import Course, sample_course, sample_takeover
 from labvla_sim.demonstrations.demonstrator import Demonstrator
 from labvla_sim.demonstrations.frames import Moment, frames, truth_row
+from labvla_sim.demonstrations.leader import Leader
 from labvla_sim.demonstrations.reasons import Refused
 from labvla_sim.plant import CellRenderer, SimCell
 from labvla_sim.tasks import TASKS, Episode, Trial, sample_episode
@@ -43,6 +44,7 @@ class Attempt:
     cell: Cell
     spec: DatasetSpec
     folder: Path  # of the parts
+    leader: Leader | None = None
 
     @property
     def key(self) -> str:
@@ -82,7 +84,7 @@ def carry_out(attempt: Attempt) -> dict[str, Any]:
         "seed": attempt.episode_seed,
     }
     try:
-        shown = demonstrate(attempt.cell, attempt.task, attempt.episode_seed)
+        shown = demonstrate(attempt.cell, attempt.task, attempt.episode_seed, leader=attempt.leader)
         told |= {"part": attempt.key, "frames": _write(attempt, shown), "refused": None}
         told["course"] = shown.course.kind
     except Refused as refused:
@@ -102,15 +104,25 @@ def done_before(attempt: Attempt) -> dict[str, Any] | None:
     return kept if whole and "refused" in kept else None
 
 
-def demonstrate(cell: Cell, task: str, seed: int, *, pictures: bool = True) -> Demonstration:
-    """Let the expert do a task in a scene of the seed; raise why it is no demonstration."""
+def demonstrate(
+    cell: Cell, task: str, seed: int, *, pictures: bool = True, leader: Leader | None = None
+) -> Demonstration:
+    """Let the expert do a task in a scene of the seed; raise why it is no demonstration.
+
+    With a leader the expert takes over where that has got to after a while.
+    """
     try:
-        episode, course = sample_course(cell, sample_episode(cell, task, seed, VARIATION))
+        episode = sample_episode(cell, task, seed, VARIATION)
+        if leader is not None:
+            course = sample_takeover(cell, episode)
+        else:
+            episode, course = sample_course(cell, episode)
     except NoRoom as error:
         raise Refused("no_room", str(error)) from None
     # A plant of its own: its clock starts at zero, so that nothing depends on earlier episodes.
     trial = Trial(SimCell(cell, episode.scene))
-    demonstrator, motion = Demonstrator(trial, course), MotionRecorder()
+    demonstrator = Demonstrator(trial, course, None if leader is None else leader.engine)
+    motion = MotionRecorder()
     moments: list[Moment] = []
 
     def look(see: Callable[[], Observation]) -> None:
@@ -133,7 +145,7 @@ def demonstrate(cell: Cell, task: str, seed: int, *, pictures: bool = True) -> D
     finally:
         if renderer is not None:
             renderer.close()
-    _check(cell, result, moments)
+    _check(cell, course, result, moments)
     return Demonstration(episode, course, moments, motion, result)
 
 
@@ -152,12 +164,13 @@ class _Enough:
         return self._demonstrator.finished or trial.time > self._since + _LONGEST_END
 
 
-def _check(cell: Cell, result: EpisodeResult, moments: list[Moment]) -> None:
+def _check(cell: Cell, course: Course, result: EpisodeResult, moments: list[Moment]) -> None:
     if not result.success:
         raise Refused("failed", result.reason)
     if result.phase != TASKS[result.episode.task].done:
         raise Refused("undone", f"at the end: {result.phase}")
-    if result.stops:
+    # A stop under a leader is one of its mistakes; the expert's own plans come without delay.
+    if result.stops and course.kind != "led":
         raise Refused("stopped", ", ".join(f"{name} {n}" for name, n in result.stops.items()))
     success = next(event.time for event in result.events if event.name == "success")
     if not moments or moments[0].seen.stamp > success * NANOSECONDS:

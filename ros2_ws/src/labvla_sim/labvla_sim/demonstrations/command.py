@@ -24,10 +24,12 @@ from labvla_data.dataset.writer import Workplace
 from labvla_data.files import replace_text
 from labvla_data.json_files import as_text, read_json
 from labvla_data.parallel import Progress, run_parallel, silent
+from labvla_policy.model.checkpoint.source import find_checkpoint
 from labvla_policy.runtime.cell import Cell
 from labvla_sim.arms import arm_spec
 from labvla_sim.demonstrations.attempt import VARIATION, Attempt, as_recorded, carry_out
 from labvla_sim.demonstrations.course import MIXTURE
+from labvla_sim.demonstrations.leader import Leader, make_leader
 from labvla_sim.demonstrations.frames import TRUTH, TRUTH_NAMES, features
 from labvla_sim.tasks import TASKS
 
@@ -54,6 +56,7 @@ class Wish:
     video: VideoSettings = field(default_factory=VideoSettings)
     size: int | None = 224  # pixels, both ways; the cell's own if not given
     cameras: tuple[str, ...] | None = None  # of those that the policy sees; all if not given
+    led_by: str | None = None  # checkpoint of a policy that begins each episode
 
 
 Result = dict[str, Any]
@@ -92,7 +95,11 @@ def generate(
     place = Workplace(target, resume=True)
     try:
         _claim(place, asked)
-        rounds = _Rounds(wish, recorded, spec, place.parts)
+        leader = None
+        if wish.led_by is not None:
+            leader = make_leader(wish.led_by, recorded, place.folder)
+            _ = leader.engine  # raises here what no attempt could change
+        rounds = _Rounds(wish, recorded, spec, place.parts, leader)
         rounds.run(workers, progress)
         report = _report(rounds, asked, spec.fps)
         parts = [read_part(place.parts / told["part"]) for told in rounds.chosen]
@@ -143,6 +150,7 @@ def _asked(cell: Cell, wish: Wish) -> Result:
         "cell": cell.name,
         "cell_hash": cell.hash,
         "mujoco": mujoco.__version__,
+        "led_by": None if wish.led_by is None else find_checkpoint(wish.led_by).digest,
     }
 
 
@@ -185,8 +193,11 @@ def _compare(folder: Path, found: Result, asked: Result, free: frozenset[str]) -
 class _Rounds:
     """Makes attempts until there are enough good ones of every task."""
 
-    def __init__(self, wish: Wish, cell: Cell, spec: DatasetSpec, folder: Path) -> None:
+    def __init__(
+        self, wish: Wish, cell: Cell, spec: DatasetSpec, folder: Path, leader: Leader | None
+    ) -> None:
         self._wish, self._cell, self._spec, self._folder = wish, cell, spec, folder
+        self._leader = leader
         self._told: dict[tuple[int, str], Result] = {}
 
     def run(self, workers: int | None, progress: Progress) -> None:
@@ -220,7 +231,15 @@ class _Rounds:
                 raise TooManyFailures(_why_so_few(task, wish.episodes, mine))
             count = min(wish.episodes - good, limit - len(mine))
             needed += [
-                Attempt(task, number, wish.seed, self._cell, self._spec, self._folder)
+                Attempt(
+                    task,
+                    number,
+                    wish.seed,
+                    self._cell,
+                    self._spec,
+                    self._folder,
+                    self._leader,
+                )
                 for number in range(len(mine), len(mine) + count)
             ]
         return sorted(needed, key=lambda attempt: (attempt.number, attempt.task))
@@ -275,7 +294,7 @@ def _meaning(wish: Wish) -> Result:
     """Return what a reader of the dataset may want to know besides the report."""
     return {
         "variation": VARIATION,
-        "mixture": dict(MIXTURE),
+        "mixture": {"led": 1.0} if wish.led_by is not None else dict(MIXTURE),
         "truth": {"feature": TRUTH, "names": list(TRUTH_NAMES)},
         "wordings": {task: list(TASKS[task].wordings) for task in wish.tasks},
     }

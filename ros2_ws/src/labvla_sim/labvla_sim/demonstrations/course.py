@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from labvla_sim.tasks.episode import Episode
     from labvla_sim.tasks.variation import Span
 
-Kind = Literal["usual", "wrong_start", "arm_displaced", "target_displaced"]
+Kind = Literal["usual", "wrong_start", "arm_displaced", "target_displaced", "led"]
 
 # Shares of the episodes. Most failures of a policy begin where a demonstration never was.
 MIXTURE: dict[Kind, float] = {
@@ -40,13 +40,16 @@ _KICK_TIME: dict[str, Span] = {"press": (0.4, 3.0), "pick": (0.4, 4.0)}
 _KICK_SIZE: Span = (0.04, 0.20)  # rad, of the joint that is moved furthest
 _TOGGLED = 0.35  # share of the kicks in which the gripper goes the other way, too
 _TARGET_MOVE: Span = (0.02, 0.07)  # m
+# s since the reset at which the expert takes over from a policy: in the midst of the way, or when it
+# should long be done and hangs somewhere.
+_TAKEN_OVER: tuple[Span, ...] = ((0.8, 5.0), (5.0, 14.0))
 _LOWEST = 0.03  # m that a displaced tool stays above the bench
 _TRIES = 100
 
 
 @dataclass(frozen=True)
 class Kick:
-    """The arm is led elsewhere, by somebody else than the expert."""
+    """The arm is led elsewhere, by somebody else than the expert, and comes to rest there."""
 
     time: float  # s since the reset
     offset: tuple[float, ...]  # rad, per joint of the first arm
@@ -83,6 +86,15 @@ def sample_course(cell: Cell, episode: Episode) -> tuple[Episode, Course]:
             return episode, Course("usual")
         return episode, Course("target_displaced", move=move)
     return episode, Course("usual")
+
+
+def sample_takeover(cell: Cell, episode: Episode) -> Course:
+    """Draw when the expert takes over from a policy that has led the arm until then."""
+    label = zlib.crc32(f"{episode.task}/{episode.variation}/takeover".encode())
+    random = np.random.default_rng([episode.seed, label])
+    span = _TAKEN_OVER[random.integers(len(_TAKEN_OVER))]
+    stay = (0.0,) * len(cell.arms[0].joints)
+    return Course("led", kick=Kick(float(random.uniform(*span)), stay, toggles=False))
 
 
 def displaced(cell: Cell, joints: Array, offset: tuple[float, ...]) -> Array:

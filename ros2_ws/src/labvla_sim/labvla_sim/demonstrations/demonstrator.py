@@ -1,4 +1,4 @@
-"""Answers as an engine does: the expert's plan, except while somebody displaces the arm."""
+"""Answers as an engine does: the expert's plan, except while somebody else moves the arm."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from labvla_policy.engines.base import Question
     from labvla_policy.runtime.cell import Cell
     from labvla_policy.runtime.types import Array, Observation, Prediction
+    from labvla_sim.closed_loop.policy import Answers
     from labvla_sim.demonstrations.course import Course, Kick
     from labvla_sim.experts.base import Plan
     from labvla_sim.experts.motion import MotionBuilder
@@ -54,10 +55,10 @@ class Intruder(Expert):
 
 
 class Demonstrator:
-    """The expert of one episode, and who disturbs it."""
+    """The expert of one episode, and who disturbs it; a leader does the task until the kick."""
 
-    def __init__(self, trial: Trial, course: Course) -> None:
-        self._trial, self._course = trial, course
+    def __init__(self, trial: Trial, course: Course, leader: Answers | None = None) -> None:
+        self._trial, self._course, self._leader = trial, course, leader
         self._cell = trial.sim.cell
         self._intruder = None if course.kick is None else Intruder(self._cell, course.kick)
         self.undisturbed = False  # from here on all motion is the expert's own
@@ -67,6 +68,8 @@ class Demonstrator:
         episode = self._trial.episode
         self._expert = make_expert(self._cell, episode.task, episode.scene)
         self._expert.begin()
+        if self._leader is not None:
+            self._leader.begin(observation)
 
     @property
     def finished(self) -> bool:
@@ -81,6 +84,8 @@ class Demonstrator:
     def infer(self, question: Question) -> Prediction:
         """Plan from the true state."""
         truth = self._trial.sim.truth()
+        if self._leader is not None and self._course.kick and truth.time < self._course.kick.time:
+            return self._leader.infer(question)
         plan = self._disturbing(truth)
         if plan is None:
             plan = self._expert.plan(truth)

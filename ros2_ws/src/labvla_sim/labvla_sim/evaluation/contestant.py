@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
 from labvla_policy.engines.base import EngineError, Question
 from labvla_policy.engines.registry import make_engine
 from labvla_policy.engines.spec import EngineSpec
+from labvla_policy.model.checkpoint.source import find_checkpoint
 from labvla_policy.runtime.cell import Cell
 from labvla_policy.runtime.types import Observation, Prediction
 from labvla_sim.experts.base import Expert
@@ -59,16 +58,9 @@ class Contestant:
 
     @property
     def digest(self) -> str:
-        """Tell the checkpoint's content apart from any other; empty without a folder of one."""
-        folder = Path(self.options.get("checkpoint", ""))
-        if "checkpoint" not in self.options or not folder.is_dir():
-            return ""
-        digest = hashlib.sha256()
-        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            digest.update(f"{path.relative_to(folder)}\n".encode())
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-        return digest.hexdigest()[:16]
+        """Tell the checkpoint's content apart from any other; empty where there is none."""
+        source = self.options.get("checkpoint")
+        return "" if source is None else find_checkpoint(source).digest
 
     def told(self, steps: int | None) -> dict[str, str]:
         """Return the options, with the steps of a setting."""

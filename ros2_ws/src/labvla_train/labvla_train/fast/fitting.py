@@ -45,7 +45,7 @@ def fit_to_data(
         raise TrainError(f"{folder}: exists already; choose another name, or delete it first")
     config = Origin(settings, "fast").config
     demonstrations = read_demonstrations(
-        Path(settings.data.dataset), config.chunk_size, cameras=settings.data.cameras
+        settings.data.folders, config.chunk_size, cameras=settings.data.cameras
     )
     parts = split(
         [len(one) for one in demonstrations.episodes],

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from labvla_bringup.bench_cell import bench_cell, write_bench_cell
 from labvla_bringup.cli.common import add_engine, add_json, cell_from, engine_options
 from labvla_bringup.cli.datasets import add_workers, positive
-from labvla_bringup.cli.errors import ExitCode, Refusal, UsageError
+from labvla_bringup.cli.errors import EnvironmentLack, ExitCode, Refusal, UsageError
 from labvla_bringup.cli.progress import progress_bar
 from labvla_bringup.console import print_json, print_table
 from labvla_bringup.engines import choose
@@ -17,6 +17,7 @@ from labvla_bringup.evaluation.stack_path import StackPath
 from labvla_bringup.graph import GraphError
 from labvla_bringup.stack import StackError
 from labvla_policy.engines.base import EngineError
+from labvla_policy.model.errors import CheckpointError, Unavailable
 from labvla_policy.runtime.cell import Cell
 from labvla_policy.runtime.scheduling.scheduler import Mode
 from labvla_sim.arms import SourceUnavailable, arm_spec
@@ -104,8 +105,16 @@ def run(arguments: argparse.Namespace) -> int:
         evaluation = Evaluation(wish, cell, out, arguments.against)
         file = Path(write_bench_cell(cell, out).origin.file)
         result = _evaluate(evaluation, wish, file, out, arguments.workers)
-    except (EvaluationError, EngineError, SourceUnavailable, StackError) as error:
+    except (
+        EvaluationError,
+        EngineError,
+        CheckpointError,
+        SourceUnavailable,
+        StackError,
+    ) as error:
         raise UsageError(str(error)) from None
+    except Unavailable as error:
+        raise EnvironmentLack(str(error)) from None
     except UnfitEngine as error:
         raise UsageError(f"the engine {arguments.engine} cannot work here: {error}") from None
     except GraphError as error:
@@ -145,7 +154,9 @@ def _options(arguments: argparse.Namespace) -> dict[str, str]:
     options = engine_options(arguments)
     if arguments.engine == "labvla":
         options.setdefault("seed", "0")  # of the noise: the same episode has to end the same way
-    return options
+    if arguments.engine == IMPOSTOR:
+        return options
+    return dict(choose(arguments.engine, options).options)
 
 
 def _check(wish: Wish, cell: Cell, workers: int | None) -> None:

@@ -8,11 +8,13 @@ from typing import Any
 
 from labvla_bringup.cli.common import add_json, cell_from
 from labvla_bringup.cli.datasets import add_form, add_workers, dataset_errors, positive
-from labvla_bringup.cli.errors import ExitCode, Refusal, UsageError
+from labvla_bringup.cli.errors import EnvironmentLack, ExitCode, Refusal, UsageError
 from labvla_bringup.cli.progress import progress_bar
 from labvla_bringup.console import print_json, print_table
 from labvla_data.dataset import VideoSettings
 from labvla_data.json_files import write_json
+from labvla_policy.engines.base import EngineError
+from labvla_policy.model.errors import CheckpointError, Unavailable
 from labvla_sim.arms import SourceUnavailable
 from labvla_sim.demonstrations.command import TooManyFailures, Wish, generate
 from labvla_sim.tasks.registry import TASKS
@@ -46,6 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cameras", metavar="A,B", help="of those that the policy sees (default: all)"
     )
+    parser.add_argument(
+        "--led-by",
+        metavar="CHECKPOINT",
+        help="each episode begins with this policy; the expert takes over where it has got to",
+    )
     parser.add_argument("--report", type=Path, metavar="FILE", help="also write the report there")
     add_workers(parser)
     add_json(parser)
@@ -63,10 +70,15 @@ def run(arguments: argparse.Namespace) -> int:
         video=VideoSettings(crf=arguments.crf),
         size=arguments.size,
         cameras=None if arguments.cameras is None else tuple(arguments.cameras.split(",")),
+        led_by=arguments.led_by,
     )
     try:
         with dataset_errors(), progress_bar("demonstrations") as tell:
             report = generate(cell, wish, arguments.out, workers=arguments.workers, progress=tell)
+    except (CheckpointError, EngineError) as error:
+        raise UsageError(f"--led-by: {error}") from None
+    except Unavailable as error:
+        raise EnvironmentLack(f"--led-by: {error}") from None
     except (SourceUnavailable, TooManyFailures) as error:
         raise Refusal(str(error)) from None
     if arguments.report is not None:

@@ -131,7 +131,7 @@ def _dry_run(arguments: argparse.Namespace, settings: Settings, beside: Path) ->
 
     if arguments.stage == "tokenizer":
         raise UsageError("--dry-run: expected a stage that trains a network, got tokenizer")
-    there = Path(settings.data.dataset).is_dir()
+    there = all(folder.is_dir() for folder in settings.data.folders)
     facts: dict[str, Any] = {}
     if there:
         with dataset_errors():
@@ -143,7 +143,8 @@ def _dry_run(arguments: argparse.Namespace, settings: Settings, beside: Path) ->
     if there:
         _tell_plan(facts)
     else:
-        print(f"{settings.data.dataset}: no such folder; told without data")
+        missing = next(folder for folder in settings.data.folders if not folder.is_dir())
+        print(f"{missing}: no such folder; told without data")
     print("\n".join(memory.lines()))
     return ExitCode.DONE
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,16 @@ class CheckpointFolder:
         if self.root.name == INNER:  # somebody named the inner folder: the rest lies outside
             places = [self.root, self.root.parent]
         return next((place / name for place in places if (place / name).is_file()), None)
+
+    @property
+    def digest(self) -> str:
+        """Tell its content apart from any other's."""
+        total = hashlib.sha256()
+        for path in sorted(path for path in self.root.rglob("*") if path.is_file()):
+            total.update(f"{path.relative_to(self.root)}\n".encode())
+            with path.open("rb") as file:
+                total.update(hashlib.file_digest(file, "sha256").digest())
+        return total.hexdigest()[:16]
 
     def need(self, name: str, why: str) -> Path:
         """Return where a file is, or say why it has to be there."""

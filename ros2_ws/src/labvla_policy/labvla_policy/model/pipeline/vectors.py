@@ -20,6 +20,7 @@ from labvla_policy.model.pipeline.norm_stats import (
     NormStats,
 )
 from labvla_policy.model.pipeline.schema import DataSchema
+from labvla_policy.model.pipeline.smoothing import smoother
 
 Rows = NDArray[np.float32]
 GripperNorm = Literal["q01_q99", "mean_std", "noop"]
@@ -70,6 +71,7 @@ class VectorPlan:
     padded_action: int
     action_mode: ActionMode
     snap_width: float | None = None
+    smoothing: Rows | None = None  # rows x rows; None: rows stay as they were sampled
 
     @property
     def action_width(self) -> int:
@@ -108,6 +110,12 @@ class VectorPlan:
     def denormalised(self, chunk: Rows) -> Rows:
         """Cut the padding off and scale back: deltas where `delta_mask` says so."""
         rows = self.action_scaling.restore(chunk[..., : self.action_width])
+        if self.smoothing is not None:
+            # A gripper opens and closes at once: its column is left alone.
+            joints = np.isin(
+                np.arange(self.action_width), self.action_columns.grippers, invert=True
+            )
+            rows = np.where(joints, self.smoothing @ rows, rows)
         return np.where(self.action_columns.used, rows, np.float32(0))
 
     def restored(self, chunk: Rows, canonical: Rows) -> Rows:
@@ -126,11 +134,20 @@ class VectorPlan:
 
 
 def make_plan(
-    config: ModelConfig, schema: DataSchema, stats: NormStats, options: DataOptions | None = None
+    config: ModelConfig,
+    schema: DataSchema,
+    stats: NormStats,
+    options: DataOptions | None = None,
+    smooth_rows: int | None = None,
 ) -> VectorPlan:
     """Put configuration, schema and statistics together; refuse what does not fit."""
     options = options or DataOptions()
     _check_chunk_size(config, stats)
+    if smooth_rows is not None and smooth_rows > config.chunk_size:
+        raise CheckpointError(
+            f"smooth_rows: expected at most the {config.chunk_size} rows of a chunk, "
+            f"got {smooth_rows}"
+        )
     state_columns = _columns(schema, schema.raw_state_width)
     action_columns = _columns(schema, schema.raw_action_width)
     for name, columns, most in (
@@ -167,6 +184,7 @@ def make_plan(
         padded_action=config.max_action_dim,
         action_mode=config.action_mode,
         snap_width=snap,
+        smoothing=None if smooth_rows is None else smoother(config.chunk_size, smooth_rows),
     )
 
 

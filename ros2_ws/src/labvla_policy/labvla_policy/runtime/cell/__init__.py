@@ -17,6 +17,7 @@ from labvla_policy.runtime.cell.limits import HardwareLimits, OperatingLimits
 from labvla_policy.runtime.cell.load import find_cells, load_cell
 from labvla_policy.runtime.cell.model import Camera, Cell, Workspace
 from labvla_policy.runtime.cell.problems import CellError, Problem
+from labvla_policy.runtime.cell.write import write_cell
 
 __all__ = [
     "LAYOUTS",
@@ -44,4 +45,5 @@ __all__ = [
     "check_policy_contract",
     "find_cells",
     "load_cell",
+    "write_cell",
 ]
