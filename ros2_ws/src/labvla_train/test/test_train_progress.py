@@ -168,22 +168,22 @@ def test_a_loaded_policy_tells_what_the_head_tells(whole):
 
 
 def test_it_learns_to_tell(dataset):
-    """Whoever says "half" of everything is off by a quarter."""
+    """The best constant is off by 0.26 in these frames."""
     module, batch = learning(dataset, [Sample(0, frame) for frame in range(0, 14, 2)])
     steps = torch.optim.Adam(module.parameters(), lr=2e-3)
 
     def error():
         return module.progress.loss(module.policy.encode(batch.training.inputs), batch.done)
 
-    first = float(error())
-    for _ in range(80):
+    first = error().item()
+    for _ in range(160):
         steps.zero_grad()
         error().backward()
         steps.step()
     with torch.no_grad():
-        assert float(error()) < 0.08 < 0.2 < first
+        assert error().item() < 0.13 < 0.26 < first
         told = module.measure(batch)["progress"]
-    assert np.mean(told) < 0.08
+    assert np.mean(told) < 0.13
 
 
 def test_a_run_goes_on_with_a_checkpoints_head_where_it_is_asked_to(dataset, whole, tmp_path):
