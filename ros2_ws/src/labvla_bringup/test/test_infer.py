@@ -104,7 +104,7 @@ def test_progress_is_told_where_the_checkpoint_knows_it(infer, tmp_path):
     """And is nothing where it does not."""
     code, output = infer(flags=["--json"])
     assert (code, json.loads(output.out)["progress"]) == (0, None)
-    assert "progress" not in infer()[1].out
+    assert "of the episode" not in infer()[1].out
     folder = shutil.copytree(GOLDEN / "A", tmp_path / "A")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {PROGRESS_HEAD: dict(DESCRIPTION)}))
