@@ -198,6 +198,7 @@ def _report(arguments: argparse.Namespace, answer: Answer, notes: tuple[str, ...
                 "out": str(arguments.out),
                 "rows": rows,
                 "columns": columns,
+                "progress": answer.progress,
                 "prompt_tokens": answer.words.count,
                 "prompt_tokens_dropped": answer.words.dropped,
                 "notes": list(notes),
@@ -205,3 +206,5 @@ def _report(arguments: argparse.Namespace, answer: Answer, notes: tuple[str, ...
         )
     else:
         print(f"{rows} rows of {columns} columns: {arguments.out}")
+        if answer.progress is not None:
+            print(f"progress: {answer.progress:.0%} of the episode")
