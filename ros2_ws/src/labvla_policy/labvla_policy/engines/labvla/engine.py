@@ -26,7 +26,6 @@ from labvla_policy.runtime.refusal import Refusal, Refused
 from labvla_policy.runtime.targets import absolute_targets, rows_of_prefix
 from labvla_policy.runtime.types import Observation, Prediction
 
-
 # Weights up to which threads cost more than they save: they wait for each other at every layer, and
 # for whatever else the machine does.
 _SMALL = 50_000_000
