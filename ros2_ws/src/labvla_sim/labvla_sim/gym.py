@@ -1,4 +1,4 @@
-"""The simulated cell as Gymnasium environments: LabvlaPress-v0 and LabvlaPick-v0.
+"""The simulated cell as Gymnasium environments: LabvlaPress-v0, LabvlaPick-v0, LabvlaTransport-v0.
 
 An action is one row: absolute joint targets of all arms and metres between the fingers, played
 over one row time (30 Hz by default) by the joint servo. Importing this module registers both.
@@ -50,7 +50,7 @@ class CellEnv(gymnasium.Env[Observation, Action]):
         """Prepare the environment.
 
         Args:
-            task: press or pick.
+            task: a task's name.
             cell: a cell, its name or its file.
             variation: ranges to draw episodes from.
             image_size: width and height of all cameras.

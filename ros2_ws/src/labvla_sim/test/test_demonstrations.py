@@ -28,6 +28,7 @@ from labvla_sim.demonstrations.frames import TRUTH, TRUTH_NAMES, frames
 from labvla_sim.demonstrations.reasons import Refused
 from labvla_sim.experts.ik import Reach
 from labvla_sim.plant import SimCell
+from labvla_sim.scene.hot_plate import HEIGHT
 from labvla_sim.tasks import TASKS, Trial, sample_episode
 
 CELL = load_cell("franka")
@@ -201,6 +202,18 @@ def test_the_truth_says_where_things_are_and_whether_it_is_done(dataset):
             assert truth["beaker.base.z"][-1] - truth["beaker.base.z"][0] > -0.001
             assert truth["beaker.base.z"][-1] > 0.09
             assert np.hypot(truth["beaker.tool.x"][-1], truth["beaker.tool.y"][-1]) < 0.03
+
+
+def test_a_transport_is_shown_from_the_bench_to_an_open_hand_over_the_plate(shown):
+    [one] = good(shown, "usual", "transport", 1)
+    truth = dict(zip(TRUTH_NAMES, np.array([m.truth for m in one.moments]).T, strict=True))
+    assert truth["beaker.base.z"][0] == pytest.approx(0.0, abs=0.002)
+    assert truth["beaker.base.z"][-1] == pytest.approx(HEIGHT, abs=0.002)
+    held = truth["beaker.held"]
+    assert (held[0], held.max(), held[-1]) == (0.0, 1.0, 0.0)
+    phases = list(dict.fromkeys(moment.phase for moment in one.moments))
+    expected = ["close", "lift", "carry", "stop over", "lower", "release", "leave"]
+    assert [phase for phase in phases if phase in expected] == expected
 
 
 # What went wrong before is not in it

@@ -54,6 +54,13 @@ def test_the_expert_does_what_is_asked_in_a_scene_of_the_other_task(cell):
     assert record["policy"] == "expert:true-state"
 
 
+def test_putting_it_on_the_plate_succeeds_in_a_scene_of_picking_it_up(cell):
+    record = Player(cell, EXPERT).play(job("transport", "swap"))
+    assert record["success"], record["reason"]
+    assert record["kept"]
+    assert record["done_instead"] == "", "it was picked up on the way"
+
+
 def test_doing_another_task_than_was_asked_is_named(cell, monkeypatch):
     briefly(monkeypatch, 6.5)
     record = Player(cell, Odd("Stubborn")).play(job("press", "id"))
@@ -67,13 +74,16 @@ def test_doing_another_task_than_was_asked_is_named(cell, monkeypatch):
         ("RimPinch", "pick", "rim_pinch"),
         ("Beside", "pick", "missed_grasp"),
         ("Hover", "press", "missed_press"),
+        ("OverTheEdge", "transport", "misplaced"),
+        ("HoldsAbove", "transport", "not_put_down"),
     ],
 )
 def test_attempts_that_come_close_fail_for_their_reason(cell, monkeypatch, name, task, failure):
-    briefly(monkeypatch, 9.0)
+    briefly(monkeypatch, 11.0 if task == "transport" else 9.0)
     record = Player(cell, impostor(name)).play(job(task))
     assert not record["success"]
     assert record["failure"] == failure
+    assert record["done_instead"] == "", "to have it in the hand is a part of carrying it"
 
 
 def test_who_stands_still_is_far_away_and_looks_done(cell, monkeypatch):
@@ -162,6 +172,13 @@ def course(task="pick", events=(), seen=NEAR, chunks=20, silence=0.1, reason="",
         (course("press", events=["button touched"], seen=NOTHING), "missed_press"),
         (course("press", events=["plate running"]), "timeout"),
         (course("press", events=["beaker touched"], absent=True), "touched"),
+        (course("transport", events=["held", "no longer held", "toppled"]), "toppled"),
+        (course("transport", seen=replace(NEAR, pinched=True)), "rim_pinch"),
+        (course("transport"), "missed_grasp"),
+        (course("transport", seen=NOTHING), "never_reached"),
+        (course("transport", events=["held", "above the plate"]), "not_put_down"),
+        (course("transport", events=["held", "no longer held"]), "misplaced"),
+        (course("transport", events=["held", "no longer held", "on the plate"]), "timeout"),
     ],
 )
 def test_each_failure_has_its_name(told, expected):
@@ -253,7 +270,12 @@ def test_conditions_are_chosen_by_name_and_kind():
 def test_every_condition_means_something_else():
     meanings = [(one.variation, one.sees, one.hears) for one in LAB.conditions]
     assert len(set(meanings)) == len(meanings)
-    assert all(task in TASKS for task in LAB.tasks)
+    assert all(task in TASKS for suite in SUITES.values() for task in suite.tasks)
+
+
+def test_the_larger_suite_asks_for_the_same_and_one_task_more():
+    assert SUITES["lab3"].tasks == (*LAB.tasks, "transport")
+    assert SUITES["lab3"].conditions == LAB.conditions
 
 
 def test_sweeps_are_combinations_of_the_base_setting():

@@ -144,6 +144,59 @@ def test_a_missed_grasp_is_tried_again(trial):
     assert outcome.success, (outcome.reason, outcome.replans)
 
 
+def while_in(expert, phase, act):
+    """Return what calls `act` once, a little after a phase has begun."""
+
+    def disturb(trial):
+        if disturb.since is None and trial.sim.ticks % 100 == 0:
+            begun = trial.sim.ticks > 500 and expert.phase_at(trial.time) == phase
+            disturb.since = trial.sim.ticks if begun else None
+        if disturb.since is not None and trial.sim.ticks == disturb.since + 300:
+            act(trial)
+
+    disturb.since = None
+    return disturb
+
+
+def test_a_plate_that_is_moved_while_the_beaker_is_carried_is_followed(trial):
+    episode = trial.reset("transport", 4)
+    expert = make_expert(CELL, "transport", episode.scene)
+    push = while_in(expert, "carry", lambda t: t.sim.slide("hot_plate", [-0.04, 0.03], 0.4))
+    outcome = drive(trial, expert.plan, on_tick=push)
+    assert "the hot plate was moved" in outcome.replans
+    assert outcome.success, outcome.reason
+
+
+def test_a_beaker_that_is_lost_on_the_way_is_fetched_again(trial):
+    episode = trial.reset("transport", 4)
+    expert = make_expert(CELL, "transport", episode.scene)
+    place = episode.scene.beakers[0].place
+
+    def take(trial):
+        """Stand it where it was."""
+        data, joint = trial.sim._data, trial.sim.scene.model.joint("beaker")
+        start = joint.qposadr[0]
+        data.qpos[start : start + 7] = (place.x, place.y, 0.0, 1.0, 0.0, 0.0, 0.0)
+        data.qvel[joint.dofadr[0] : joint.dofadr[0] + 6] = 0.0
+
+    outcome = drive(trial, expert.plan, on_tick=while_in(expert, "carry", take))
+    assert "missed or lost" in outcome.replans
+    assert outcome.success, outcome.reason
+
+
+def test_an_expert_that_comes_back_to_a_finished_transport_only_leaves(trial):
+    episode = trial.reset("transport", 4)
+    assert drive(trial, make_expert(CELL, "transport", episode.scene).plan).success
+    other = make_expert(CELL, "transport", episode.scene)
+    before = trial.sim.truth().bodies["beaker"].position
+    plan = other.plan(trial.sim.truth())
+    assert plan.widths[-1, 0] == pytest.approx(ARM.gripper.stroke)
+    assert {other.phase_at(trial.time + t) for t in (0.5, 1.0, 2.0)} <= {
+        "release", "leave", "stand",
+    }  # fmt: skip
+    assert trial.sim.truth().bodies["beaker"].position == pytest.approx(before)
+
+
 def test_an_arm_that_is_pushed_away_finds_back(trial):
     episode = trial.reset("press", 4)
 

@@ -10,7 +10,7 @@ from gymnasium.utils.env_checker import check_env
 import labvla_sim.gym  # noqa: F401  # registers
 from labvla_sim.experts import make_expert
 
-IDS = ("LabvlaPress-v0", "LabvlaPick-v0")
+IDS = ("LabvlaPress-v0", "LabvlaPick-v0", "LabvlaTransport-v0")
 
 
 @pytest.fixture(params=IDS)

@@ -80,18 +80,21 @@ def test_what_does_not_stand_on_the_bench_cannot_be_slid(sim):
 
 @pytest.mark.parametrize("task", sorted(TASKS))
 def test_a_target_moves_into_free_reachable_room_in_every_episode(task):
-    starts = []
+    starts, moved = [], set()
     for seed in range(40):
         episode = sample_episode(CELL, task, seed)
         move = sample_target_move(CELL, episode)
         assert move == sample_target_move(CELL, episode)
         assert np.hypot(*move.offset) == pytest.approx(DISTANCE)
-        target = TASKS[task].target
-        thing = episode.scene.hot_plate if task == "press" else episode.scene.beaker("beaker")
-        assert target_has_room(CELL, episode.scene, target, thing.place)
+        for name in TASKS[task].objects:
+            plate = name == "hot_plate"
+            thing = episode.scene.hot_plate if plate else episode.scene.beaker("beaker")
+            assert target_has_room(CELL, episode.scene, name, thing.place)
         starts.append(move.start)
+        moved.add(move.body)
     assert WINDOW[0] <= min(starts) < 1.0
     assert 2.0 < max(starts) <= WINDOW[1]
+    assert moved == set(TASKS[task].objects)
 
 
 def test_a_hot_plate_that_is_moved_during_the_approach_is_still_pressed(trial):

@@ -14,11 +14,14 @@ from labvla_sim.experts.impostors import IMPOSTORS
 from labvla_sim.plant.hot_plate_device import HotPlateState
 from labvla_sim.plant.truth import BodyPose, Touch, Truth
 from labvla_sim.scene import Beaker, Place, SceneDescription
+from labvla_sim.scene.hot_plate import DEVICE, HEIGHT, TOP_CENTRE, TOP_RADIUS
 from labvla_sim.tasks import TASKS, VARIATIONS, sample_episode
 from labvla_sim.tasks.absence import ALONE, AbsenceJudge
 from labvla_sim.tasks.pick import PickJudge
 from labvla_sim.tasks.press import PressJudge
-from labvla_sim.tasks.sampling import sample_scene
+from labvla_sim.tasks.registry import new_judge
+from labvla_sim.tasks.sampling import sample_scene, top_in_reach
+from labvla_sim.tasks.transport import TransportJudge
 
 CELL = load_cell("franka")
 
@@ -43,6 +46,8 @@ def test_an_episode_lies_inside_its_ranges(task, variation, seed):
     if variation in ("ood", "ood_layout"):
         place = places[target]
         assert not getattr(known, target).contains(place.x, place.y, place.yaw)
+    if task == "transport" and variation != "swapped":
+        assert top_in_reach(CELL, episode.scene.hot_plate)
     unheard = variation in ("ood", "ood_wording")
     assert episode.instruction in (TASKS[task].held_out if unheard else TASKS[task].wordings)
     limits = CELL.arms[0].operating_limits
@@ -136,7 +141,9 @@ def test_a_variation_of_one_thing_leaves_the_others_as_they_are():
     assert {len(scene.clutter) for scene in scenes} == {2}
 
 
-@pytest.mark.parametrize(("task", "other"), [("press", "pick"), ("pick", "press")])
+@pytest.mark.parametrize(
+    ("task", "other"), [("press", "pick"), ("pick", "press"), ("transport", "pick")]
+)
 def test_swapped_is_the_other_tasks_episode_with_this_tasks_words(task, other):
     for seed in range(5):
         swapped = sample_episode(CELL, task, seed, "swapped")
@@ -147,6 +154,20 @@ def test_swapped_is_the_other_tasks_episode_with_this_tasks_words(task, other):
             usual.widths,
         )
         assert swapped.instruction in TASKS[task].wordings
+
+
+def test_the_plate_can_be_reached_in_the_scenes_that_transport_is_swapped_into():
+    swapped = (sample_episode(CELL, "transport", seed, "swapped") for seed in range(500))
+    assert all(top_in_reach(CELL, episode.scene.hot_plate) for episode in swapped)
+
+
+def test_a_task_needs_what_it_is_about():
+    scene = sample_episode(CELL, "transport", 0).scene
+    assert TASKS["transport"].possible_in(scene)
+    for missing in ({"hot_plate": None}, {"beakers": ()}):
+        bare = replace(scene, **missing)
+        assert not TASKS["transport"].possible_in(bare)
+        assert isinstance(new_judge("transport", bare, state()), AbsenceJudge)
 
 
 def test_unknown_names_are_refused():
@@ -266,16 +287,96 @@ def test_almost_pressed_is_not_pressed(almost):
     assert not judged(PressJudge(SCENE, state()), (almost, 600)).success
 
 
+PLATE = BodyPose(np.array([0.5, 0.24, 0.0]), np.eye(3))
+FITS = TOP_RADIUS - 0.025  # m that the 100 ml beaker may be off the middle
+
+
+def on_plate(off=0.0, above=0.0, **changes):
+    """The beaker over the plate, untouched unless said otherwise."""
+    truth = state(**{"parts": (), **changes})
+    middle = PLATE.position + TOP_CENTRE
+    pose = replace(truth.bodies["beaker"], position=middle + np.array([0.0, off, above]))
+    tools = truth.tools.copy()
+    tools[0, :3, 3] = pose.position + np.array([0.0, 0.0, 0.04])
+    return replace(truth, bodies={"beaker": pose, DEVICE: PLATE}, tools=tools)
+
+
+HELD_ABOVE = on_plate(above=0.03, parts=PADS)
+PUT_DOWN = on_plate(parts=PADS)
+
+
+def put_there(*looks):
+    return judged(TransportJudge(SCENE, state()), (HELD_ABOVE, 30), (PUT_DOWN, 30), *looks)
+
+
+def test_a_beaker_counts_when_it_has_stood_on_the_plate_by_itself_for_a_second():
+    assert not put_there((on_plate(), 59)).success
+    verdict = put_there((on_plate(), 60))
+    assert (verdict.success, verdict.phase) == (True, TASKS["transport"].done)
+    assert [event.name for event in verdict.events] == [
+        "held", "above the plate", "no longer held", "no longer above the plate", "on the plate",
+        "success",
+    ]  # fmt: skip
+    assert put_there((on_plate(FITS - 0.001), 60)).success, "anywhere on the plate"
+
+
+@pytest.mark.parametrize(
+    ("almost", "said"),
+    [
+        (PUT_DOWN, "held above the hot plate"),
+        (HELD_ABOVE, "held above the hot plate"),
+        (on_plate(0.3, parts=PADS), "held, and"),
+        (on_plate(parts=("arm",)), "still touches"),
+        (on_plate(parts=("left_pad",)), "still touches"),
+        (on_plate(FITS + 0.001), "44 mm off its middle, expected at most 43 mm"),
+        (on_plate(TOP_RADIUS + 0.025, -HEIGHT), "93 mm off"),
+        (on_plate(above=0.01), "does not stand on the hot plate"),
+        (on_plate(tilt=np.deg2rad(20)), "upright"),
+        (on_plate(tilt=np.deg2rad(90)), "upright"),
+    ],
+    ids=[
+        "never let go", "held over it", "held beside", "leaning on the hand", "a finger at it",
+        "over the edge", "against the plate", "in the air", "tilted", "laid down",
+    ],
+)  # fmt: skip
+def test_almost_put_down_is_not_put_down(almost, said):
+    verdict = put_there((almost, 600))
+    assert not verdict.success
+    assert said in verdict.reason
+
+
+def test_what_is_dropped_or_was_never_brought_there_is_not_put_down():
+    high = on_plate(above=0.025, parts=PADS)
+    verdict = judged(TransportJudge(SCENE, state()), (high, 30), (on_plate(), 600))
+    assert not verdict.success
+    assert "dropped" in verdict.reason
+    assert not judged(TransportJudge(SCENE, state()), (on_plate(), 600)).success
+
+
+def test_a_beaker_that_slides_over_the_plate_is_not_put_down_until_it_rests():
+    sliding = [(on_plate(0.0005 * look), 1) for look in range(80)]
+    assert not put_there(*sliding).success
+    resting = on_plate(0.0005 * 79)
+    assert not put_there(*sliding, (resting, 53)).success
+    assert put_there(*sliding, (resting, 60)).success
+
+
 # The judges, on the simulation
 
 CASES = [(task, name) for task in sorted(IMPOSTORS) for name in sorted(IMPOSTORS[task])]
-LONG_ENOUGH = 9.0  # s of simulated time: all attempts are over
+# s of simulated time: all attempts are over
+LONG_ENOUGH = {"press": 9.0, "pick": 9.0, "transport": 12.0}
 TELLING = {  # what shows that an attempt really came close
     "LowLift": "held",
     "ShortHold": "raised",
     "RimPinch": "raised",
     "TiltedLift": "raised",
     "HalfPress": "button touched",
+    "HoldsAbove": "above the plate",
+    "HoldsOn": "above the plate",
+    "Drops": "above the plate",
+    "OverTheEdge": "held",
+    "PutsBeside": "held",
 }
 
 
@@ -284,14 +385,22 @@ def attempts(trial, task, name, count):
     for seed in range(count):
         episode = trial.reset(task, 1000 + seed)
         planner = IMPOSTORS[task][name](trial.sim.cell, episode.scene, seed)
-        outcome = drive(trial, planner.plan, limit=LONG_ENOUGH)
+        outcome = drive(trial, planner.plan, limit=LONG_ENOUGH[task])
         successes += outcome.success
         close += any(event.name == TELLING.get(name) for event in outcome.events)
     return successes, close
 
 
 @pytest.mark.parametrize(
-    ("task", "name"), [("pick", "RimPinch"), ("pick", "ShortHold"), ("press", "HalfPress")]
+    ("task", "name"),
+    [
+        ("pick", "RimPinch"),
+        ("pick", "ShortHold"),
+        ("press", "HalfPress"),
+        ("transport", "HoldsOn"),
+        ("transport", "OverTheEdge"),
+        ("transport", "Drops"),
+    ],
 )
 def test_an_impostor_comes_close_and_is_refused(trial, task, name):
     successes, close = attempts(trial, task, name, 1)
@@ -320,6 +429,8 @@ def test_a_trial_needs_a_reset(trial, task):
 def test_a_press_judge_needs_a_hot_plate():
     with pytest.raises(ValueError, match="hot plate"):
         PressJudge(replace(SCENE, hot_plate=None), state())
+    with pytest.raises(ValueError, match="to put the beaker on"):
+        TransportJudge(replace(SCENE, hot_plate=None), state())
 
 
 @pytest.mark.parametrize("task", sorted(TASKS))

@@ -21,16 +21,17 @@ from labvla_policy.model.checkpoint.write import tokenizer_files as stored_token
 from labvla_policy.model.config import ModelConfig, read_fields
 from labvla_policy.model.control import ControlContract
 from labvla_policy.model.errors import ConfigError, ModelError
-from labvla_policy.model.pipeline.text import PromptTokenizer
+from labvla_policy.model.pipeline.text import TOKENIZER, PromptTokenizer
 from labvla_policy.model.pipeline.vectors import VectorPlan, make_plan
 from labvla_policy.model.policy import Policy
 from labvla_policy.model.progress import ProgressHead
 from labvla_train.demonstrations import Demonstrations
 from labvla_train.errors import TrainError
 from labvla_train.network.start import Beginning, begin_from, read_beginning, staged
+from labvla_train.network.words import add_words
 from labvla_train.progress import begin_head
 from labvla_train.settings import Settings
-from labvla_train.vocabulary import PAD_ID, tokenizer_files, word_tokenizer
+from labvla_train.vocabulary import PAD_ID, UNKNOWN_ID, extended, tokenizer_files, word_tokenizer
 from labvla_train.wordings import Wordings, normal
 
 _CPU = torch.device("cpu")
@@ -84,10 +85,11 @@ class Origin:
             smooth_rows=self._settings.data.smooth_rows,
         )
         try:
+            words = _words(demonstrations.instructions, wordings)
             if self._beginning is not None:
-                network = self._stored(self._beginning, config)
+                network = self._stored(self._beginning, config, words)
             else:
-                network = self._fresh(config, demonstrations.instructions, wordings)
+                network = self._fresh(config, words)
             wanted = self._settings.progress is not None
             head, notes = begin_head(wanted, self._beginning, network.policy.config)
         except ModelError as error:
@@ -109,10 +111,8 @@ class Origin:
         sizes = {"vocab_size": tokenizer.get_vocab_size(), **self._settings.network.backbone}
         return mini_config(sizes).as_json()
 
-    def _fresh(
-        self, config: ModelConfig, instructions: Iterable[str], wordings: Wordings | None
-    ) -> Network:
-        tokenizer = _words(instructions, wordings)
+    def _fresh(self, config: ModelConfig, words: Iterable[str]) -> Network:
+        tokenizer = word_tokenizer(words)
         backbone = self._own_backbone(tokenizer)
         torch.manual_seed(self._settings.run.seed)
         policy = build_policy(config, backbone, {}, table_dtype=table_dtype(config, torch.float32))
@@ -122,7 +122,7 @@ class Origin:
         )
         return Network(policy, prompt, description)
 
-    def _stored(self, beginning: Beginning, config: ModelConfig) -> Network:
+    def _stored(self, beginning: Beginning, config: ModelConfig, words: Iterable[str]) -> Network:
         torch.manual_seed(self._settings.run.seed)
         policy, notes = begin_from(beginning, config)
         known = set(config.as_json())
@@ -135,12 +135,36 @@ class Origin:
             other_config=others,
         )
         tokenizer = read_tokenizer(beginning.folder, config.tokenizer_max_length)
-        return Network(policy, tokenizer, description, notes=notes)
+        network = Network(policy, tokenizer, description, notes=notes)
+        # Only a vocabulary of whole words lacks any; the public one spells what it does not know.
+        small = beginning.vlm.get("model_type") == MODEL_TYPE
+        return _with_words(network, words) if small else network
 
 
-def _words(instructions: Iterable[str], wordings: Wordings | None) -> Tokenizer:
+def _with_words(network: Network, words: Iterable[str]) -> Network:
+    """Return a small network that can learn these words, too."""
+    described = network.description
+    tokenizer, new = extended(described.tokenizer_files[TOKENIZER].decode(), words)
+    if not new:
+        return network
+    add_words(network.policy, len(new), UNKNOWN_ID)
+    length = described.config.tokenizer_max_length
+    return replace(
+        network,
+        tokenizer=PromptTokenizer(tokenizer, PAD_ID, length),
+        description=replace(
+            described,
+            vlm={**described.vlm, "vocab_size": tokenizer.get_vocab_size()},
+            tokenizer_files=tokenizer_files(tokenizer),
+        ),
+        notes=(*network.notes, f"learns {len(new)} words that the checkpoint does not know"),
+    )
+
+
+def _words(instructions: Iterable[str], wordings: Wordings | None) -> list[str]:
+    """Return every word that the network may be told."""
     words = [word for text in instructions for word in normal(text).split()]
-    return word_tokenizer([*words, *(wordings.vocabulary() if wordings is not None else ())])
+    return [*words, *(wordings.vocabulary() if wordings is not None else ())]
 
 
 def own_config(settings: Settings) -> ModelConfig:

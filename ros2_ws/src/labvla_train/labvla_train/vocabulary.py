@@ -11,7 +11,7 @@ from tokenizers.models import WordLevel
 from labvla_policy.model.pipeline.text import TOKENIZER, TOKENIZER_CONFIG
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
-PAD_ID = 0
+PAD_ID, UNKNOWN_ID = 0, 1
 UNKNOWN_WORD = "_"  # a text's word that no vocabulary has
 
 
@@ -24,6 +24,16 @@ def word_tokenizer(words: Iterable[str]) -> Tokenizer:
     )
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     return tokenizer
+
+
+def extended(stored: str, words: Iterable[str]) -> tuple[Tokenizer, tuple[str, ...]]:
+    """Return a stored word tokenizer with more words behind its own, and those that are new."""
+    content = json.loads(stored)
+    vocabulary = content["model"]["vocab"]
+    new = tuple(sorted(set(words) - set(vocabulary)))
+    first = 1 + max(vocabulary.values())
+    vocabulary.update({word: number for number, word in enumerate(new, first)})
+    return Tokenizer.from_str(json.dumps(content)), new
 
 
 def tokenizer_files(tokenizer: Tokenizer) -> dict[str, bytes]:

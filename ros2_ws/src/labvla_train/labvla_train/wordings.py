@@ -6,6 +6,7 @@ A file is a list of tasks:
       templates: ["{press} {the} {button}", …]
       words: {press: [press, push], the: [the, ""], …}
     - never: ["Push the button to start heating"]      kept for evaluation
+    - include: press_pick.yaml                         all that stands in another file beside it
 """
 
 from __future__ import annotations
@@ -67,25 +68,38 @@ def normal(text: str) -> str:
 
 
 def read_wordings(path: Path) -> Wordings:
-    """Read a file."""
-    try:
-        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise TrainError(f"{path}: cannot be read as YAML: {error}") from None
-    if not isinstance(entries, list):
-        raise TrainError(f"{path}: expected a list of tasks, got {type(entries).__name__}")
+    """Read a file, and those that it includes."""
     tasks: dict[str, _Task] = {}
     never: set[str] = set()
-    for number, entry in enumerate(entries):
-        where = f"{path}: entry {number}"
-        if not isinstance(entry, dict):
-            raise TrainError(f"{where}: expected instructions, templates and words, got {entry!r}")
+    for entry, where in _entries(path, ()):
         if set(entry) == {"never"}:
             never |= {normal(text) for text in _texts(entry, "never", where)}
             continue
         task = _task(entry, where)
         tasks |= {normal(text): task for text in _texts(entry, "instructions", where)}
     return Wordings(tasks, frozenset(never))
+
+
+def _entries(path: Path, around: tuple[Path, ...]) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """Yield what stands in a file, and where; what it includes in the place of the entry."""
+    if path in around:
+        raise TrainError(f"{path}: includes itself")
+    try:
+        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise TrainError(f"{path}: cannot be read as YAML: {error}") from None
+    if not isinstance(entries, list):
+        raise TrainError(f"{path}: expected a list of tasks, got {type(entries).__name__}")
+    for number, entry in enumerate(entries):
+        where = f"{path}: entry {number}"
+        if not isinstance(entry, dict):
+            raise TrainError(f"{where}: expected instructions, templates and words, got {entry!r}")
+        if set(entry) != {"include"}:
+            yield entry, where
+            continue
+        if not isinstance(entry["include"], str):
+            raise TrainError(f"{where}: include: expected a file's name, got {entry['include']!r}")
+        yield from _entries(path.parent / entry["include"], (*around, path))
 
 
 def _task(entry: Mapping[str, Any], where: str) -> _Task:

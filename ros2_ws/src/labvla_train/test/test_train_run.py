@@ -28,6 +28,8 @@ from labvla_train import keeping
 from labvla_train.errors import TrainError
 from labvla_train.log import LOG
 
+WORDS = "model.vlm.words.weight"
+
 
 @pytest.fixture(scope="module")
 def whole(dataset, tmp_path_factory):
@@ -137,6 +139,28 @@ def test_fine_tuning_begins_with_the_weights_of_a_checkpoint(dataset, whole, tmp
     before, after = weights(whole[1].checkpoint), weights(outcome.checkpoint)
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_words_that_a_checkpoint_does_not_know_are_learnt_behind_its_own(whole, tmp_path):
+    known = whole[1].checkpoint
+    instructions = ("Put the beaker down",)
+    other = write_dataset(tmp_path / "other", instructions=instructions)
+    settings = tiny(
+        other,
+        network={"policy": {}, "backbone": {}},
+        start=str(known),
+        augment={"unknown_words": 0.0, "lost_words": 0.0},
+        run={"average": None},
+    )
+    outcome = go(tmp_path / "run", settings, stage="finetune")
+    assert "learns 2 words that the checkpoint does not know" in outcome.notes
+    before, after = (weights(folder)[WORDS] for folder in (known, outcome.checkpoint))
+    assert len(after) == len(before) + 2
+    put, down = after[-1], after[-2]
+    assert not torch.equal(put, down), "each became a word of its own"
+    one, other = load_policy(known), load_policy(outcome.checkpoint)
+    assert one.tokenizer("put the beaker").ids != other.tokenizer("put the beaker").ids
+    assert one.tokenizer("pick up the beaker").ids == other.tokenizer("pick up the beaker").ids
 
 
 def test_it_learns(dataset, tmp_path):

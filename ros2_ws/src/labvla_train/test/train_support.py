@@ -24,7 +24,15 @@ def recorded_cell(cameras=CAMERAS):
     return as_recorded(load_cell("franka"), SIZE, cameras)
 
 
-def write_dataset(folder, lengths=(14, 11, 12, 13), *, schema=True, truth=True, images="video"):
+def write_dataset(
+    folder,
+    lengths=(14, 11, 12, 13),
+    *,
+    schema=True,
+    truth=True,
+    images="video",
+    instructions=INSTRUCTIONS,
+):
     """Write episodes of smooth motions."""
     cell = recorded_cell()
     names = tuple(cell.column_names)
@@ -40,7 +48,7 @@ def write_dataset(folder, lengths=(14, 11, 12, 13), *, schema=True, truth=True, 
     with DatasetWriter(folder, features, FPS, images=images, schema=meaning) as writer:
         for number, length in enumerate(lengths):
             motion = _motion(chance, length + 1)
-            task = INSTRUCTIONS[number % len(INSTRUCTIONS)]
+            task = instructions[number % len(instructions)]
             with writer.episode(task, {"task_name": task.split()[0].lower()}) as episode:
                 for frame in range(length):
                     values = {

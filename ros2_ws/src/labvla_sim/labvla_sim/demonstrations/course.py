@@ -35,13 +35,13 @@ MIXTURE: dict[Kind, float] = {
 _WRONG_START = 0.25  # rad, standard deviation per joint
 _WRONG_HEIGHT = 0.20  # m of the tool, above everything on the bench
 _HIGHEST = 0.55  # m of a displaced tool: higher up, cameras see no more of the arm than its foot
-# s since the reset, up to about when the beaker is held, or the plate has started.
-_KICK_TIME: dict[str, Span] = {"press": (0.4, 3.0), "pick": (0.4, 4.0)}
+# s since the reset, up to about when the plate has started, the beaker is held, or put down.
+_KICK_TIME: dict[str, Span] = {"press": (0.4, 3.0), "pick": (0.4, 4.0), "transport": (0.4, 7.0)}
 _KICK_SIZE: Span = (0.04, 0.20)  # rad, of the joint that is moved furthest
 _TOGGLED = 0.35  # share of the kicks in which the gripper goes the other way, too
 _TARGET_MOVE: Span = (0.02, 0.07)  # m
-# s since the reset at which the expert takes over from a policy: in the midst of the way, or when it
-# should long be done and hangs somewhere.
+# s since the reset at which the expert takes over from a policy: in the midst of the way, or when
+# it should long be done and hangs somewhere.
 _TAKEN_OVER: tuple[Span, ...] = ((0.8, 5.0), (5.0, 14.0))
 _LOWEST = 0.03  # m that a displaced tool stays above the bench
 _TRIES = 100

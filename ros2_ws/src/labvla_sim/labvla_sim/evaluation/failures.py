@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from labvla_sim.evaluation.watch import Seen
@@ -21,6 +21,9 @@ FAILURES = {
     "dropped": "the beaker was held, but not for long enough",
     "tilted": "the beaker is held, but not upright",
     "not_lifted": "the beaker is held, but not high enough",
+    "not_put_down": "the beaker is held, and not put down on the hot plate",
+    "misplaced": "the beaker was let go, and does not stand on the hot plate with all of its foot, "
+    "or was dropped there",
     "missed_grasp": "the hand came to the beaker, but never held it",
     "missed_press": "the hand came to the button, but did not push it in far enough",
     "never_reached": "the hand never came to the object",
@@ -67,23 +70,43 @@ def _of_the_motion(course: Course) -> str:
         return "wrong_object"
     if course.absent:
         return "touched" if any(name.endswith(" touched") for name in course.events) else "timeout"
-    return _of_pick(course) if course.task == "pick" else _of_press(course)
+    return _OF_TASKS[course.task](course)
 
 
 def _of_pick(course: Course) -> str:
-    events, seen = set(course.events), course.seen
-    held = _last(course.events, "held") < _last(course.events, "no longer held")
-    if "toppled" in events:
-        return "toppled"
-    if seen.pinched:
-        return "rim_pinch"
-    if held:
-        if "tilted" in course.reason:
-            return "tilted"
-        return "not_lifted" if "mm up" in course.reason else "timeout"
-    if "held" in events:
+    early = _of_the_grasp(course)
+    if early:
+        return early
+    if not _holds(course, "held"):
         return "dropped"
-    return "missed_grasp" if _reached(seen, "beaker") else "never_reached"
+    if "tilted" in course.reason:
+        return "tilted"
+    return "not_lifted" if "mm up" in course.reason else "timeout"
+
+
+def _of_transport(course: Course) -> str:
+    early = _of_the_grasp(course)
+    if early:
+        return early
+    if _holds(course, "held"):
+        return "not_put_down"
+    return "timeout" if _holds(course, "on the plate") else "misplaced"
+
+
+def _of_the_grasp(course: Course) -> str:
+    """Return what went wrong before the beaker was held as it should be, or nothing."""
+    if "toppled" in course.events:
+        return "toppled"
+    if course.seen.pinched:
+        return "rim_pinch"
+    if "held" in course.events:
+        return ""
+    return "missed_grasp" if _reached(course.seen, "beaker") else "never_reached"
+
+
+def _holds(course: Course, condition: str) -> bool:
+    """Whether a condition that the judge follows holds at the end."""
+    return _last(course.events, condition) < _last(course.events, f"no longer {condition}")
 
 
 def _last(events: Sequence[str], name: str) -> int:
@@ -100,6 +123,13 @@ def _of_press(course: Course) -> str:
 
 def _reached(seen: Seen, goal: str) -> bool:
     return seen.nearest is not None and seen.nearest < _REACHED[goal]
+
+
+_OF_TASKS: Mapping[str, Callable[[Course], str]] = {
+    "press": _of_press,
+    "pick": _of_pick,
+    "transport": _of_transport,
+}
 
 
 def table() -> str:

@@ -72,7 +72,11 @@ _LAB = (
 )
 
 SUITES: dict[str, Suite] = {
-    suite.name: suite for suite in (Suite("lab2", ("press", "pick"), _LAB),)
+    suite.name: suite
+    for suite in (
+        Suite("lab2", ("press", "pick"), _LAB),
+        Suite("lab3", ("press", "pick", "transport"), _LAB),
+    )
 }
 
 

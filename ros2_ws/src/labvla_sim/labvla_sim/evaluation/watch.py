@@ -11,7 +11,6 @@ import numpy as np
 from labvla_sim.scene.hot_plate import BUTTON
 from labvla_sim.tasks.absence import ALONE
 from labvla_sim.tasks.registry import TASKS, new_judge
-from labvla_sim.tasks.sampling import holds
 
 if TYPE_CHECKING:
     from labvla_policy.runtime.types import Array
@@ -45,14 +44,14 @@ class Watch:
     def __init__(self, episode: Episode) -> None:
         self._episode = episode
         task, scene = TASKS[episode.task], episode.scene
-        present = holds(scene, task.target)
+        present = task.possible_in(scene)
         self._goal = _GOALS[task.target] if present else None
         self._done = task.done if present else ALONE
         self._start: Truth | None = None
         self._others = [
             name
             for name, other in TASKS.items()
-            if name != episode.task and holds(scene, other.target)
+            if name != episode.task and name not in task.stages and other.possible_in(scene)
         ]
         self._nearest = np.inf
         self._pinched = False

@@ -13,7 +13,6 @@ from labvla_policy.runtime.types import NANOSECONDS, Observation, Prediction
 from labvla_sim.experts.registry import make_expert
 from labvla_sim.tasks.episode import sample_episode
 from labvla_sim.tasks.registry import TASKS
-from labvla_sim.tasks.sampling import holds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,8 +83,9 @@ class TruthEngine:
     def _choose(self, task: str, newest: SceneTruth) -> None:
         self._scene = _scene(newest)
         episode = sample_episode(self._cell, *self._scene)
-        if not holds(episode.scene, TASKS[task].target):
-            raise EngineError(f"expert: there is no {TASKS[task].target} in this scene")
+        if not TASKS[task].possible_in(episode.scene):
+            needed = " and ".join(TASKS[task].objects)
+            raise EngineError(f"expert: {task} needs {needed}, and not all of it is in this scene")
         self._expert = self.expert(task, episode.scene, episode.seed)
         self._expert.begin()
 

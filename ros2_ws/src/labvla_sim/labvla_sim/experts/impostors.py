@@ -12,8 +12,11 @@ import numpy as np
 
 from labvla_sim.experts.approach import choose
 from labvla_sim.experts.base import Expert
+from labvla_sim.experts.grasp import BELOW_RIM, DOWN, BeakerExpert
 from labvla_sim.experts.pick import PickExpert
 from labvla_sim.experts.press import PressExpert
+from labvla_sim.experts.transport import TransportExpert
+from labvla_sim.scene.hot_plate import TOP_RADIUS
 from labvla_sim.tasks.pick import TARGET
 
 if TYPE_CHECKING:
@@ -22,8 +25,6 @@ if TYPE_CHECKING:
     from labvla_sim.experts.motion import MotionBuilder
     from labvla_sim.plant.truth import Truth
     from labvla_sim.scene.description import SceneDescription
-
-_DOWN = np.array([0.0, 0.0, -1.0])
 
 
 class Still(Expert):
@@ -72,8 +73,8 @@ class _WrongGrasp(PickExpert):
         """Grasp in the right place, or beside it, then do something wrong."""
         beaker = truth.bodies[TARGET]
         size = self._size
-        goal = beaker.position + np.array([0.0, 0.0, size.height - 0.028])
-        right = choose(self, motion.joints, goal, _DOWN, 0.10, [])
+        goal = beaker.position + np.array([0.0, 0.0, size.height - BELOW_RIM])
+        right = choose(self, motion.joints, goal, DOWN, 0.10, [])
         if right is None:
             motion.wait(1.0, "out of reach")
             return
@@ -191,6 +192,64 @@ class PressBeside(_WrongPress):
     aside = 0.045
 
 
+class _WrongTransport(TransportExpert):
+    """A transport with something wrong at its end; it is tried once."""
+
+    def surprise(self, truth: Truth, phase: str, over: bool) -> str:
+        """Never plan again."""
+        return ""
+
+
+class HoldsAbove(_WrongTransport):
+    """Stops a centimetre above the plate and stays there."""
+
+    gap = 0.010
+
+    def release(self, motion: MotionBuilder) -> None:
+        """Hold on."""
+        motion.wait(2.0, "hold")
+
+
+class HoldsOn(_WrongTransport):
+    """Puts it down in the right place and never lets go."""
+
+    def release(self, motion: MotionBuilder) -> None:
+        """Hold on."""
+        motion.wait(2.0, "hold")
+
+
+class OverTheEdge(_WrongTransport):
+    """Puts it down so that it stands with half of its foot over the plate's edge."""
+
+    def target(self, truth: Truth) -> Array:
+        """Return a place near the edge, on the side from which the beaker comes."""
+        middle = super().target(truth)
+        return middle + (TOP_RADIUS - 0.006) * _level(truth.bodies[TARGET].position - middle)
+
+
+class PutsBeside(_WrongTransport):
+    """Puts it down on the bench, near the plate."""
+
+    def target(self, truth: Truth) -> Array:
+        """Return a place on the way from where the beaker stands."""
+        middle, start = super().target(truth), truth.bodies[TARGET].position
+        place: Array = middle + 0.60 * (start - middle)
+        place[2] = start[2]
+        return place
+
+
+class Drops(_WrongTransport):
+    """Lets it go too high above the plate; glass would not survive what a simulated beaker does."""
+
+    gap = 0.050
+
+
+def _level(way: Array) -> Array:
+    """Return the direction along the bench."""
+    flat: Array = way * [1.0, 1.0, 0.0]
+    return flat / np.linalg.norm(flat)
+
+
 Impostor = Callable[["Cell", "SceneDescription", int], Expert]
 
 _ANY_TASK: dict[str, Impostor] = {
@@ -199,7 +258,7 @@ _ANY_TASK: dict[str, Impostor] = {
 }
 
 
-def _pick(kind: type[PickExpert]) -> Impostor:
+def _of_beaker(kind: type[BeakerExpert]) -> Impostor:
     return lambda cell, scene, seed: kind(cell, scene)
 
 
@@ -209,6 +268,14 @@ def _press(kind: type[PressExpert]) -> Impostor:
 
 IMPOSTORS: dict[str, dict[str, Impostor]] = {
     "pick": _ANY_TASK
-    | {kind.__name__: _pick(kind) for kind in (LowLift, ShortHold, RimPinch, Beside, TiltedLift)},
+    | {
+        kind.__name__: _of_beaker(kind)
+        for kind in (LowLift, ShortHold, RimPinch, Beside, TiltedLift)
+    },
     "press": _ANY_TASK | {kind.__name__: _press(kind) for kind in (Hover, HalfPress, PressBeside)},
+    "transport": _ANY_TASK
+    | {
+        kind.__name__: _of_beaker(kind)
+        for kind in (HoldsAbove, HoldsOn, OverTheEdge, PutsBeside, Drops)
+    },
 }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from labvla_sim.experts.base import Expert
 from labvla_sim.experts.pick import PickExpert
 from labvla_sim.experts.press import PressExpert
+from labvla_sim.experts.transport import TransportExpert
 
 if TYPE_CHECKING:
     from labvla_policy.runtime.cell import Cell
@@ -19,4 +20,6 @@ def make_expert(cell: Cell, task: str, description: SceneDescription) -> Expert:
         return PressExpert(cell)
     if task == "pick":
         return PickExpert(cell, description)
-    raise ValueError(f"expected a task with an expert (press, pick), got {task!r}")
+    if task == "transport":
+        return TransportExpert(cell, description)
+    raise ValueError(f"expected a task with an expert (press, pick, transport), got {task!r}")

@@ -24,7 +24,9 @@ LAMP = "hot_plate_lamp"
 PLATE = "hot_plate_top"
 DIGITS = 3
 
-# Button in the device's frame: x towards the panel, y left, z up.
+TOP_RADIUS = 0.068  # m of what heats
+# In the device's frame: x towards the panel, y left, z up.
+TOP_CENTRE = np.array([-0.010, 0.0, HEIGHT])
 BUTTON_POSITION = np.array([0.098, -0.052, 0.066])
 PANEL_TILT = 0.20  # rad, panel's normal from vertical towards +x
 _BUTTON_RADIUS = 0.012
@@ -147,9 +149,9 @@ def _add_top(spec: Any, body: Any, quality: Quality) -> None:
         (0.062, base + 0.004),
         (0.0, base + 0.004),
     ]
-    top = [(0.0, base + 0.003), (0.066, base + 0.003), (0.068, base + 0.005)]
-    top += [(0.068, HEIGHT - 0.002), (0.066, HEIGHT), (0.0, HEIGHT)]
-    centre = np.array([-0.010, 0.0, 0.0])
+    top = [(0.0, base + 0.003), (0.066, base + 0.003), (TOP_RADIUS, base + 0.005)]
+    top += [(TOP_RADIUS, HEIGHT - 0.002), (0.066, HEIGHT), (0.0, HEIGHT)]
+    centre = TOP_CENTRE * [1, 1, 0]
     for name, profile, material in ((PLATE, top, "ceramic"), ("hot_plate_collar", collar, "dark")):
         surface = shapes.turned(profile, 2 * quality.segments).moved(np.eye(3), centre)
         add_surface(spec, body, name, surface, material=material)
@@ -157,8 +159,8 @@ def _add_top(spec: Any, body: Any, quality: Quality) -> None:
     _solid(
         body,
         mujoco.mjtGeom.mjGEOM_CYLINDER,
-        [0.068, half, 0],
-        [-0.010, 0, base + half],
+        [TOP_RADIUS, half, 0],
+        [*centre[:2], base + half],
         [1, 0, 0, 0],
     )
 

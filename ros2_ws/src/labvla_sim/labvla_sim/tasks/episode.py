@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from labvla_sim.scene.description import SceneDescription
-from labvla_sim.tasks.registry import TASKS, next_task
+from labvla_sim.tasks.registry import TASKS
 from labvla_sim.tasks.sampling import sample_scene, without
 from labvla_sim.tasks.variation import VARIATIONS, VariationName
 
@@ -44,10 +44,10 @@ def sample_episode(cell: Cell, task: str, seed: int, variation: VariationName = 
     posed, label = asked, f"{task}/{variation}"
     if ranges.others_scene is not None:
         # Drawn as the other task's episode is: scene, posture and noise are the same.
-        posed, ranges = next_task(task), VARIATIONS[ranges.others_scene]
+        posed, ranges = TASKS[asked.swapped_with], VARIATIONS[ranges.others_scene]
         label = f"{posed.name}/{ranges.name}"
     random = np.random.default_rng([seed, zlib.crc32(label.encode())])
-    scene = sample_scene(cell, ranges, VARIATIONS["id"], posed.target, random)
+    scene = sample_scene(cell, ranges, VARIATIONS["id"], posed.target, random, goal=posed.goal)
     if ranges.absent:
         scene = without(scene, asked.target)
     wordings = asked.held_out if ranges.held_out_wordings else asked.wordings

@@ -19,7 +19,7 @@ UPRIGHT = float(np.deg2rad(15.0))
 # Sixteen flat walls make the body between 0 and 2 % wider than its diameter, depending on how it
 # is turned; the rest is squeeze. A rim pinch is 3 mm wide.
 _WIDTH_TOLERANCE = 0.004
-_TOPPLED = float(np.deg2rad(60.0))
+TOPPLED = float(np.deg2rad(60.0))
 
 
 class PickJudge:
@@ -46,7 +46,7 @@ class PickJudge:
             self._log.note(truth.time, "success")
         self._log.follow(truth.time, "held", held, f"{truth.widths.min() * 1e3:.1f} mm")
         self._log.follow(truth.time, "raised", raised)
-        self._log.follow(truth.time, "toppled", beaker.tilt > _TOPPLED)
+        self._log.follow(truth.time, "toppled", beaker.tilt > TOPPLED)
         self._phase = "raised" if held and raised else "grasped" if held else "approach"
         self._reason = _reason(held, upright, height)
 

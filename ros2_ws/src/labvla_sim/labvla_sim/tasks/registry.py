@@ -10,6 +10,7 @@ from labvla_sim.tasks.absence import AbsenceJudge
 from labvla_sim.tasks.pick import PickJudge
 from labvla_sim.tasks.press import PressJudge
 from labvla_sim.tasks.sampling import Target, holds
+from labvla_sim.tasks.transport import TransportJudge
 
 if TYPE_CHECKING:
     from labvla_sim.plant.truth import Truth
@@ -29,6 +30,18 @@ class Task:
     time_limit: float  # s
     done: str  # the judge's phase in which the task is done
     judge: Callable[[SceneDescription, Truth], Judge]
+    swapped_with: str  # the task whose scene `swapped` puts up with these words
+    goal: Target | None = None  # where the target is brought to
+    stages: tuple[str, ...] = ()  # tasks that are done on the way
+
+    @property
+    def objects(self) -> tuple[Target, ...]:
+        """What the task cannot do without."""
+        return (self.target,) if self.goal is None else (self.target, self.goal)
+
+    def possible_in(self, scene: SceneDescription) -> bool:
+        """Whether everything that the task is about stands in a scene."""
+        return all(holds(scene, name) for name in self.objects)
 
 
 TASKS: dict[str, Task] = {
@@ -49,6 +62,7 @@ TASKS: dict[str, Task] = {
             time_limit=20.0,
             done="started",
             judge=PressJudge,
+            swapped_with="pick",
         ),
         Task(
             name="pick",
@@ -65,18 +79,36 @@ TASKS: dict[str, Task] = {
             time_limit=20.0,
             done="raised",
             judge=PickJudge,
+            swapped_with="press",
+        ),
+        Task(
+            name="transport",
+            instruction="Put the beaker on the hot plate",
+            wordings=(
+                "Put the beaker on the hot plate",
+                "Place the beaker on the hot plate",
+                "Set the beaker down on the hot plate",
+                "Move the beaker onto the hot plate",
+                "Carry the beaker to the hot plate and put it down",
+            ),
+            held_out=(
+                "Stand the glass beaker on the heating plate",
+                "Bring the beaker over to the heater and set it down on top",
+            ),
+            target="beaker",
+            time_limit=30.0,
+            done="placed",
+            judge=TransportJudge,
+            # The same scene as for picking it up: only the words tell what to do with the beaker.
+            swapped_with="pick",
+            goal="hot_plate",
+            stages=("pick",),
         ),
     )
 }
 
 
-def next_task(name: str) -> Task:
-    """Return the task after this one, in a circle."""
-    names = list(TASKS)
-    return TASKS[names[(names.index(name) + 1) % len(names)]]
-
-
 def new_judge(name: str, scene: SceneDescription, start: Truth) -> Judge:
-    """Return who judges a task in a scene; without the task's object nothing may be done."""
+    """Return who judges a task in a scene; without the task's objects nothing may be done."""
     task = TASKS[name]
-    return task.judge(scene, start) if holds(scene, task.target) else AbsenceJudge()
+    return task.judge(scene, start) if task.possible_in(scene) else AbsenceJudge()

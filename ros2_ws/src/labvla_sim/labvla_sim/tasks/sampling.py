@@ -21,7 +21,7 @@ from labvla_sim.scene.description import (
     Stirrer,
 )
 from labvla_sim.scene.glass import size_of
-from labvla_sim.scene.hot_plate import BUTTON_POSITION
+from labvla_sim.scene.hot_plate import BUTTON_POSITION, TOP_CENTRE
 from labvla_sim.scene.things import CLUTTER_RADIUS
 
 if TYPE_CHECKING:
@@ -52,10 +52,19 @@ class NoRoom(RuntimeError):
 
 
 def sample_scene(
-    cell: Cell, variation: Variation, known: Variation, target: Target, random: Random
+    cell: Cell,
+    variation: Variation,
+    known: Variation,
+    target: Target,
+    random: Random,
+    *,
+    goal: Target | None = None,
 ) -> SceneDescription:
-    """Draw one scene; where the variation says so, the target stands outside of `known`."""
-    beaker, plate = _poses(cell, variation, known, target, random)
+    """Draw one scene; where the variation says so, the target stands outside of `known`.
+
+    A goal is something that the arm has to reach the top of.
+    """
+    beaker, plate = _poses(cell, variation, known, target, goal, random)
     stirrer = _stirrer(beaker, plate, random, variation.colours)
     return SceneDescription(
         beakers=(beaker,),
@@ -85,9 +94,20 @@ def holds(scene: SceneDescription, target: Target) -> bool:
 
 def button_position(plate: HotPlate) -> Array:
     """Return the start button in the cell's frame."""
+    return _of_device(plate, BUTTON_POSITION)
+
+
+def top_in_reach(cell: Cell, plate: HotPlate) -> bool:
+    """Whether the hand can put something on the plate's middle."""
+    top = _of_device(plate, TOP_CENTRE)
+    return _reachable(cell, top[0], top[1])
+
+
+def _of_device(plate: HotPlate, point: Array) -> Array:
+    """Return a point of the device in the cell's frame."""
     cosine, sine = np.cos(plate.place.yaw), np.sin(plate.place.yaw)
     turn = np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
-    result: Array = turn @ BUTTON_POSITION + [plate.place.x, plate.place.y, 0.0]
+    result: Array = turn @ point + [plate.place.x, plate.place.y, 0.0]
     return result
 
 
@@ -121,7 +141,12 @@ def _has_room(beaker: Beaker, plate: HotPlate) -> bool:
 
 
 def _poses(
-    cell: Cell, variation: Variation, known: Variation, target: Target, random: Random
+    cell: Cell,
+    variation: Variation,
+    known: Variation,
+    target: Target,
+    goal: Target | None,
+    random: Random,
 ) -> tuple[Beaker, HotPlate]:
     for _ in range(_TRIES):
         beaker_place = _place(variation.beaker, random)
@@ -151,6 +176,8 @@ def _poses(
         reachable = _reachable(cell, beaker_place.x, beaker_place.y) and _reachable(
             cell, button[0], button[1]
         )
+        if goal == "hot_plate":
+            reachable = reachable and top_in_reach(cell, plate)
         if reachable and _has_room(beaker, plate):
             return beaker, plate
     raise NoRoom(f"no room for a beaker and a hot plate in {_TRIES} draws of {variation.name!r}")

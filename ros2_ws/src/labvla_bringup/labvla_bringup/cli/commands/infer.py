@@ -21,7 +21,10 @@ _MOST_SLOTS = 3
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
-        "--checkpoint", metavar="DIR", required=True, help="a checkpoint's folder, or a hub id"
+        "--checkpoint",
+        metavar="DIR",
+        required=True,
+        help="a checkpoint's folder, a name that comes along (labvla-mini), or a hub id",
     )
     parser.add_argument(
         "--image",
