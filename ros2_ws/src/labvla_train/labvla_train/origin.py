@@ -31,7 +31,7 @@ from labvla_train.network.start import Beginning, begin_from, read_beginning, st
 from labvla_train.network.words import add_words
 from labvla_train.progress import begin_head
 from labvla_train.settings import Settings
-from labvla_train.vocabulary import PAD_ID, UNKNOWN_ID, extended, tokenizer_files, word_tokenizer
+from labvla_train.vocabulary import PAD_ID, UNKNOWN, extended, tokenizer_files, word_tokenizer
 from labvla_train.wordings import Wordings, normal
 
 _CPU = torch.device("cpu")
@@ -147,7 +147,10 @@ def _with_words(network: Network, words: Iterable[str]) -> Network:
     tokenizer, new = extended(described.tokenizer_files[TOKENIZER].decode(), words)
     if not new:
         return network
-    add_words(network.policy, len(new), UNKNOWN_ID)
+    unknown = tokenizer.token_to_id(UNKNOWN)
+    if unknown is None:
+        raise TrainError(f"start: expected a vocabulary with {UNKNOWN} for unknown words")
+    add_words(network.policy, len(new), unknown)
     length = described.config.tokenizer_max_length
     return replace(
         network,

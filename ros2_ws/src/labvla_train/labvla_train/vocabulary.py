@@ -11,7 +11,7 @@ from tokenizers.models import WordLevel
 from labvla_policy.model.pipeline.text import TOKENIZER, TOKENIZER_CONFIG
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
-PAD_ID, UNKNOWN_ID = 0, 1
+PAD_ID = 0
 UNKNOWN_WORD = "_"  # a text's word that no vocabulary has
 
 
