@@ -15,8 +15,9 @@ import yaml
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image, JointState
 
-from labvla_bringup.bench_cell import bench_cell, written
+from labvla_bringup.bench_cell import bench_cell
 from labvla_policy.runtime.cell import Cell, load_cell
+from labvla_policy.runtime.cell.write import written
 from labvla_policy.runtime.types import NANOSECONDS
 
 PICTURES = 8  # different ones, in turn

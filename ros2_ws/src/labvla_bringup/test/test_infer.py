@@ -7,10 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from safetensors.numpy import load_file, save_file
+from safetensors.torch import save_file as save_tensors
 
 from labvla_bringup import cli
+from labvla_policy.model.checkpoint.progress import DESCRIPTION, PROGRESS_HEAD, PROGRESS_WEIGHTS
+from labvla_policy.model.inference import load_policy
+from labvla_policy.model.progress import ProgressHead
 
 GOLDEN = Path(__file__).resolve().parents[2] / "labvla_policy" / "test" / "model" / "golden"
 VARIANTS = ("A", "B", "A_ki")
@@ -93,6 +98,24 @@ def test_report_for_machines(infer):
     report = json.loads(output.out)
     assert (report["rows"], report["columns"]) == (10, 8)
     assert (report["prompt_tokens"], report["prompt_tokens_dropped"]) == (48, 42)
+
+
+def test_progress_is_told_where_the_checkpoint_knows_it(infer, tmp_path):
+    """And is nothing where it does not."""
+    code, output = infer(flags=["--json"])
+    assert (code, json.loads(output.out)["progress"]) == (0, None)
+    assert "of the episode" not in infer()[1].out
+    folder = shutil.copytree(GOLDEN / "A", tmp_path / "A")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {PROGRESS_HEAD: dict(DESCRIPTION)}))
+    head = ProgressHead(load_policy(GOLDEN / "A").policy.config)
+    with torch.no_grad():
+        head.tell[0].weight.zero_()
+        head.tell[0].bias.fill_(0.25)
+    save_tensors(head.state_dict(), folder / PROGRESS_WEIGHTS)
+    code, output = infer(checkpoint=folder, flags=["--json"])
+    assert (code, json.loads(output.out)["progress"]) == (0, 0.25)
+    assert "progress: 25% of the episode" in infer(checkpoint=folder)[1].out
 
 
 def test_a_seed_gives_one_result(infer, tmp_path):

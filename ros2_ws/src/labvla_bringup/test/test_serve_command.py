@@ -1,7 +1,6 @@
 """`labvla serve`: a checkpoint behind a socket answers as `labvla infer` does."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from safetensors.numpy import load_file
+from served_checkpoint import serve
 from serving_support import TOKEN, Client, http_get
 from websockets.exceptions import InvalidStatus
 
@@ -31,23 +31,8 @@ STOCK_SCRIPT = Path(__file__).with_name("stock_replay.py")
 @pytest.fixture(scope="module")
 def served():
     """The command, as a person starts it; gives the process and what it announced."""
-    words = ["serve", "--checkpoint", CHECKPOINT, "--cell", "franka", "--port", "0", "--json"]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "labvla_bringup.cli", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, TOKEN_VARIABLE: TOKEN},
-    )
-    text = ""
-    while not text.endswith("}\n}\n"):
-        line = server.stdout.readline()
-        assert line, server.communicate()[1]
-        text += line
-    yield server, json.loads(text)
-    if server.poll() is None:
-        server.kill()
-    server.communicate()
+    with serve(CHECKPOINT, **{TOKEN_VARIABLE: TOKEN}) as running:
+        yield running
 
 
 def test_rows_are_those_of_infer(served, tmp_path):

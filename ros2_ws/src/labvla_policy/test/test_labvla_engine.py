@@ -298,6 +298,7 @@ def test_a_full_sized_tokenizer_and_backbone_work_too(cell, tmp_path):
         ({"checkpoint": "/absent", "samples": "many"}, "option samples"),
         ({"checkpoint": "/absent", "graphs": "yes"}, "option graphs: expected on or off"),
         ({"checkpoint": "/absent", "rtc": "magic"}, "option rtc: expected guided, trained or off"),
+        ({"checkpoint": "TINY", "threads": "0"}, "option threads: expected a whole number"),
         ({"checkpoint": "TINY", "device": "tpu"}, "device: expected cpu, cuda or cuda:N"),
         ({"checkpoint": "TINY", "device": "cuda:9"}, "device cuda:9"),
         ({"checkpoint": "TINY", "dtype": "int8"}, "dtype: expected one of"),
@@ -314,7 +315,7 @@ def test_every_option_is_read():
     texts = {
         "checkpoint": "x", "device": "cpu", "dtype": "float32", "dataset": "a", "steps": "4",
         "samples": "2", "rtc": "off", "products": "1", "graphs": "off", "seed": "1",
-        "cut_prompts": "on",
+        "cut_prompts": "on", "threads": "2",
     }  # fmt: skip
     options = LabvlaOptions.parse(texts)
     assert set(texts) == set(LabvlaOptions.names())

@@ -7,50 +7,38 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
-from labvla_policy.model.expert import ExpertAttention, FeedForward
+from labvla_policy.model.config import ModelConfig
 from labvla_policy.model.inputs import Prefix
+from labvla_policy.model.queries import Queries
 from labvla_train.errors import TrainError
 
 _LEAST_SPREAD = 1e-4
 
 
-class Teller(nn.Module):
-    """One query for each thing looks at the prefix and tells its components."""
+class Teller(Queries):
+    """Tells the components of each thing."""
 
     def __init__(
         self,
-        width: int,
-        heads: int,
+        config: ModelConfig,
         columns: Sequence[Sequence[int]],
         mean: Sequence[float],
         spread: Sequence[float],
     ) -> None:
-        super().__init__()
+        numbers = [len(some) for some in columns]
+        super().__init__(config.expert_width, config.dit_num_heads, config.source_width, numbers)
         self._columns = [list(some) for some in columns]
-        self.queries = nn.Parameter(torch.randn(len(columns), width) * 0.02)
-        self.look = ExpertAttention(heads, width // heads, width)
-        self.think = FeedForward(width)
-        self.tell = nn.ModuleList(nn.Linear(width, len(some)) for some in columns)
         self.register_buffer("mean", torch.tensor(mean))
         self.register_buffer("spread", torch.tensor(spread))
-
-    def forward(self, prefix: Prefix) -> list[Tensor]:
-        """Return batch x components for each thing, normalised."""
-        features = prefix.features[-1]
-        tokens = self.queries.expand(len(features), -1, -1)
-        found = self.look(tokens, self.look.keys_and_values(features), prefix.mask[:, None, None])
-        found = found + self.think(functional.layer_norm(found, found.shape[-1:]))
-        return [tell(found[:, number]) for number, tell in enumerate(self.tell)]
 
     def loss(self, prefix: Prefix, truth: Tensor) -> Tensor:
         """Mean distance, in standard deviations."""
         wanted = (truth - self.mean) / self.spread
         distances = [
             (told.float() - wanted[:, columns]).abs()
-            for told, columns in zip(self(prefix), self._columns, strict=True)
+            for told, columns in zip(self.told(prefix), self._columns, strict=True)
         ]
         return torch.cat(distances, dim=1).mean()
 
@@ -59,8 +47,7 @@ def make_teller(
     things: Mapping[str, Sequence[str]],
     names: Sequence[str],
     truth: NDArray[np.float32],
-    width: int,
-    heads: int,
+    config: ModelConfig,
 ) -> Teller:
     """Return a teller of these things; `truth` is frames x all components of the column."""
     columns = [_columns(thing, wanted, names) for thing, wanted in things.items()]
@@ -73,7 +60,7 @@ def make_teller(
                 f"auxiliary.things: {names[column]} never changes in the data: leave it out"
             )
     mean = truth.mean(axis=0).tolist()
-    return Teller(width, heads, columns, mean, np.maximum(spread, _LEAST_SPREAD).tolist())
+    return Teller(config, columns, mean, np.maximum(spread, _LEAST_SPREAD).tolist())
 
 
 def _columns(thing: str, wanted: Sequence[str], names: Sequence[str]) -> list[int]:

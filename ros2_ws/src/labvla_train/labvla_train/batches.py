@@ -19,6 +19,7 @@ from labvla_policy.model.policy import TrainingBatch
 from labvla_train.augment import varied
 from labvla_train.demonstrations import Demonstration, Demonstrations
 from labvla_train.frames import Frames
+from labvla_train.progress import share_done
 from labvla_train.samples import Sample
 from labvla_train.settings import AugmentSettings
 from labvla_train.share import WHOLE, Share
@@ -35,6 +36,7 @@ class Batch:
 
     training: TrainingBatch
     truth: Tensor | None  # batch x components of the auxiliary column, as recorded
+    done: Tensor  # batch: share of the episode that lies behind
     samples: Sequence[Sample]
     share: Share = WHOLE  # of what a step learns
 
@@ -85,6 +87,7 @@ class BatchMaker:
     ) -> Batch:
         reading = self._reading
         pixels, masks, ids, text_masks, states, rows, pads, truths = [], [], [], [], [], [], [], []
+        done = []
         for sample, chance in zip(samples, chances, strict=True):
             episode = self._demonstrations.episodes[sample.demonstration]
             seen, mask = self._pictures(episode, sample.frame, chance)
@@ -99,6 +102,7 @@ class BatchMaker:
             states.append(self._state(state, chance))
             rows.append(reading.vectors.network_actions(canonical, state))
             pads.append(pad)
+            done.append(share_done(sample.frame, len(episode)))
             if episode.truth is not None:
                 truths.append(episode.truth[sample.frame])
         inputs = PolicyInputs(
@@ -112,7 +116,7 @@ class BatchMaker:
             inputs, torch.from_numpy(np.stack(rows)), torch.from_numpy(np.stack(pads))
         )
         truth = torch.from_numpy(np.stack(truths)) if truths else None
-        return Batch(training, truth, samples)
+        return Batch(training, truth, torch.tensor(done), samples)
 
     def _pictures(
         self, episode: Demonstration, frame: int, chance: np.random.Generator | None

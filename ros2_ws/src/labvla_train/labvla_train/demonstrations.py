@@ -187,13 +187,8 @@ def _compare(
     facts: dict[str, tuple[Any, Any]] = {
         name: (getattr(schema, name), getattr(others, name)) for name in _MEANING
     }
-    facts |= {
-        "frames a second": (first.fps, other.fps),
-        "size of pictures": tuple(
-            {name: (one.pictures[name].height, one.pictures[name].width) for name in schema.cameras}
-            for one in (first, other)
-        ),
-    }
+    facts["frames a second"] = (first.fps, other.fps)
+    facts["size of pictures"] = (_sizes(first, schema), _sizes(other, schema))
     if truth is not None:
         facts[truth] = (first.columns[truth].names, other.columns[truth].names)
     for name, (wanted, got) in facts.items():
@@ -202,6 +197,11 @@ def _compare(
                 f"{other.folder}: data.also: {name}: expected {wanted} as in {first.folder}, "
                 f"got {got}"
             )
+
+
+def _sizes(dataset: Dataset, schema: DataSchema) -> dict[str, tuple[int, int]]:
+    pictures = {name: dataset.pictures[name] for name in schema.cameras}
+    return {name: (picture.height, picture.width) for name, picture in pictures.items()}
 
 
 def _stats(

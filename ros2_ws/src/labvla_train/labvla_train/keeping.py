@@ -19,7 +19,7 @@ from torch import Tensor
 
 from labvla_data.files import make_safe, sync_folder
 from labvla_data.json_files import JsonFileError, read_json, write_json
-from labvla_policy.model.checkpoint.stream import write_tensors
+from labvla_policy.model.checkpoint.stream import specs_of, write_tensors
 from labvla_train.errors import TrainError
 from labvla_train.processes import as_shared, whole
 
@@ -70,8 +70,7 @@ def keep(run: Path, step: int, kept: Kept, deliver: Any, most: int) -> Path:
     shutil.rmtree(draft, ignore_errors=True)
     deliver(draft)
     (draft / STATE).mkdir()
-    specs = {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in kept.tensors.items()}
-    write_tensors(draft / STATE / _TENSORS, specs, kept.tensors.__getitem__)
+    write_tensors(draft / STATE / _TENSORS, specs_of(kept.tensors), kept.tensors.__getitem__)
     write_json(draft / STATE / _NUMBERS, {**kept.numbers, "step": step})
     make_safe(draft)
     shutil.rmtree(final, ignore_errors=True)

@@ -24,10 +24,12 @@ from labvla_policy.model.errors import ConfigError, ModelError
 from labvla_policy.model.pipeline.text import TOKENIZER, PromptTokenizer
 from labvla_policy.model.pipeline.vectors import VectorPlan, make_plan
 from labvla_policy.model.policy import Policy
+from labvla_policy.model.progress import ProgressHead
 from labvla_train.demonstrations import Demonstrations
 from labvla_train.errors import TrainError
 from labvla_train.network.start import Beginning, begin_from, read_beginning, staged
 from labvla_train.network.words import add_words
+from labvla_train.progress import begin_head
 from labvla_train.settings import Settings
 from labvla_train.vocabulary import PAD_ID, UNKNOWN, extended, tokenizer_files, word_tokenizer
 from labvla_train.wordings import Wordings, normal
@@ -42,6 +44,7 @@ class Network:
     policy: Policy
     tokenizer: PromptTokenizer
     description: Description  # with the schema and the statistics of the data
+    progress_head: ProgressHead | None = None  # what learns and is delivered beside the policy
     notes: tuple[str, ...] = ()  # what people should know of the weights it begins with
 
     def vectors(self, demonstrations: Demonstrations) -> VectorPlan:
@@ -87,6 +90,8 @@ class Origin:
                 network = self._stored(self._beginning, config, words)
             else:
                 network = self._fresh(config, words)
+            wanted = self._settings.progress is not None
+            head, notes = begin_head(wanted, self._beginning, network.policy.config)
         except ModelError as error:
             raise TrainError(str(error)) from None
         slots, cameras = network.policy.vlm.camera_slots, len(schema.cameras)
@@ -98,7 +103,9 @@ class Origin:
         description = replace(
             network.description, schema=schema, stats=demonstrations.stats, control=control
         )
-        return replace(network, description=description)
+        return replace(
+            network, description=description, progress_head=head, notes=(*network.notes, *notes)
+        )
 
     def _own_backbone(self, tokenizer: Tokenizer) -> Mapping[str, Any]:
         sizes = {"vocab_size": tokenizer.get_vocab_size(), **self._settings.network.backbone}
@@ -128,7 +135,7 @@ class Origin:
             other_config=others,
         )
         tokenizer = read_tokenizer(beginning.folder, config.tokenizer_max_length)
-        network = Network(policy, tokenizer, description, notes)
+        network = Network(policy, tokenizer, description, notes=notes)
         # Only a vocabulary of whole words lacks any; the public one spells what it does not know.
         small = beginning.vlm.get("model_type") == MODEL_TYPE
         return _with_words(network, words) if small else network
@@ -145,15 +152,15 @@ def _with_words(network: Network, words: Iterable[str]) -> Network:
         raise TrainError(f"start: expected a vocabulary with {UNKNOWN} for unknown words")
     add_words(network.policy, len(new), unknown)
     length = described.config.tokenizer_max_length
-    return Network(
-        network.policy,
-        PromptTokenizer(tokenizer, PAD_ID, length),
-        replace(
+    return replace(
+        network,
+        tokenizer=PromptTokenizer(tokenizer, PAD_ID, length),
+        description=replace(
             described,
             vlm={**described.vlm, "vocab_size": tokenizer.get_vocab_size()},
             tokenizer_files=tokenizer_files(tokenizer),
         ),
-        (*network.notes, f"learns {len(new)} words that the checkpoint does not know"),
+        notes=(*network.notes, f"learns {len(new)} words that the checkpoint does not know"),
     )
 
 

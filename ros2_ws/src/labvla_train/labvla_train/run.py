@@ -27,6 +27,7 @@ from labvla_train.keeping import Kept
 from labvla_train.log import Log
 from labvla_train.origin import Network, Origin
 from labvla_train.processes import Processes, gathered, whole
+from labvla_train.progress import refuse_without_policy
 from labvla_train.samples import Order, Sample, Split, split
 from labvla_train.settings import Settings
 from labvla_train.stages import STAGES
@@ -101,6 +102,7 @@ def read_data(
     stage: str, settings: Settings, beside: Path
 ) -> tuple[Origin, Wordings | None, Demonstrations]:
     """Read all that a run depends on, and refuse what it could not learn from."""
+    refuse_without_policy(stage, settings)
     origin = Origin(settings, stage)
     wordings = None
     if settings.data.wordings is not None:

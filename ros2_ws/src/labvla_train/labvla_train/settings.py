@@ -9,6 +9,7 @@ optimizer: {…}
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -81,6 +82,13 @@ class AuxiliarySettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ProgressSettings:
+    """The network also learns to tell which share of the episode is done; delivered with it."""
+
+    weight: float = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
 class TokenSettings:
     """Action tokens, for the stages that learn them."""
 
@@ -135,6 +143,7 @@ class Settings:
     network: NetworkSettings = field(default_factory=NetworkSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     auxiliary: AuxiliarySettings | None = None
+    progress: ProgressSettings | None = None
     tokens: TokenSettings | None = None
     lora: LoraSettings | None = None  # small additions to the backbone learn, not its matrices
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
@@ -198,6 +207,11 @@ def _problems(settings: Settings) -> Iterator[str]:
             yield f"{key}: expected 0 or more, got {amount}"
     if optimizer.clip <= 0 or optimizer.eps <= 0:
         yield f"optimizer: expected clip and eps above 0, got {optimizer.clip}, {optimizer.eps}"
+    if settings.progress is not None and not 0 < settings.progress.weight < math.inf:
+        yield (
+            f"progress.weight: expected a number above 0, got {settings.progress.weight}; "
+            "without the head: progress=null"
+        )
     if len(optimizer.betas) != 2 or not all(0 <= beta < 1 for beta in optimizer.betas):
         yield f"optimizer.betas: expected two numbers in 0..1, got {list(optimizer.betas)}"
     if optimizer.decay is not None and optimizer.decay > run.steps:
@@ -255,6 +269,12 @@ def _section(kind: type[Section], values: Any, where: str) -> Section:
         raise TrainError(f"{where or 'settings'}: expected a section, got {values!r}")
     hints = get_type_hints(kind)
     known = {item.name: item for item in fields(kind)}  # type: ignore[arg-type]
+    # Null takes a section away, as it is written for those that may be missing.
+    values = {
+        name: value
+        for name, value in values.items()
+        if value is not None or _nested(hints.get(name)) is None
+    }
     unknown = sorted(str(key) for key in set(values) - set(known))
     if unknown:
         expected = ", ".join(sorted(known))
@@ -271,7 +291,7 @@ def _section(kind: type[Section], values: Any, where: str) -> Section:
     for name, value in values.items():
         nested = _nested(hints[name])
         if nested is not None:
-            read[name] = None if value is None else _section(nested, value, f"{where}{name}.")
+            read[name] = _section(nested, value, f"{where}{name}.")
         elif _is_mapping(hints[name]):
             if not isinstance(value, Mapping):
                 raise TrainError(f"{where}{name}: expected names and values, got {value!r}")

@@ -1,14 +1,19 @@
 """A run: it learns, it goes on exactly, and what it leaves is a checkpoint that others run."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file
-from train_support import CAMERAS, tiny, write_dataset
+from train_support import (
+    CAMERAS,
+    ROW,
+    entries,
+    go,
+    pictures,
+    tiny,
+    weights,
+    write_dataset,
+)
 
 from labvla_policy.engines.base import Question
 from labvla_policy.engines.labvla.engine import LabvlaEngine
@@ -22,24 +27,8 @@ from labvla_policy.serving.policy import PolicyRequest
 from labvla_train import keeping
 from labvla_train.errors import TrainError
 from labvla_train.log import LOG
-from labvla_train.run import train
 
 WORDS = "model.vlm.words.weight"
-
-
-def go(folder, settings, until=None, stage="flow"):
-    return train(stage, settings, folder, beside=Path(), until=until)
-
-
-def entries(folder):
-    """Return the log without what the clock says."""
-    lines = [json.loads(line) for line in (folder / LOG).read_text().splitlines()]
-    clock = {"time", "samples_per_second"}
-    return [{key: value for key, value in line.items() if key not in clock} for line in lines]
-
-
-def weights(checkpoint):
-    return load_file(checkpoint / "model.safetensors")
 
 
 @pytest.fixture(scope="module")
@@ -90,17 +79,9 @@ def test_what_is_only_told_and_kept_may_change(dataset, tmp_path):
     go(tmp_path / "run", tiny(dataset, run={"log_every": 2, "save_every": 6}), until=2)
 
 
-def pictures():
-    chance = np.random.default_rng(0)
-    return [chance.integers(0, 255, (32, 32, 3), dtype=np.uint8) for _ in CAMERAS]
-
-
-STATE = [0, -0.2, 0, -2.2, 0, 2.0, 0.78, 0.03]
-
-
 def test_what_was_trained_answers_from_its_folder(whole):
     loaded = load_policy(whole[1].checkpoint)
-    answer = loaded.predict(pictures(), STATE, "Press the start button", seed=1)
+    answer = loaded.predict(pictures(), ROW, "Press the start button", seed=1)
     assert answer.actions.shape == (6, 8)
     assert loaded.control.row_rate == 30.0
     assert (loaded.control.row_offset, loaded.control.anchor) == (1, "measured")
@@ -115,7 +96,7 @@ def test_the_server_and_the_engine_answer_as_the_folder_does(whole, monkeypatch)
     cell, checkpoint = load_cell("franka"), str(whole[1].checkpoint)
     front, wrist = pictures()
     side = 255 - front
-    prompt, state = "Press the start button", np.array(STATE)
+    prompt, state = "Press the start button", np.array(ROW)
     expected = load_policy(checkpoint).predict([front, wrist], state, prompt, seed=5).actions
     served = CheckpointPolicy(CheckpointSettings(checkpoint), cell)
     asked = PolicyRequest((front, side, wrist), state, prompt, seed=5)

@@ -25,6 +25,7 @@ def minimal(**changes):
         (minimal(data={}), "data.dataset: is missing"),
         (minimal(run={"steps": "ten"}), "run: steps: expected a whole number, got 'ten'"),
         (minimal(run={"steps": 0}), "run.steps: expected 1 or more, got 0"),
+        (minimal(run=None), "run: is missing"),
         (minimal(run=3), "run.: expected a section, got 3"),
         (minimal(data={"dataset": "d", "frames": "raw"}), "expected one of decoded, cached"),
         (minimal(data={"dataset": "d", "held_out": 2}), "data.held_out: expected 0 to 1, got 2.0"),
@@ -57,6 +58,11 @@ def test_changes_replace_what_the_file_says(tmp_path):
     path.write_text(yaml.safe_dump(minimal()))
     settings = read_settings(path, {"run.steps": 20, "augment.shift": 3})
     assert (settings.run.steps, settings.augment.shift) == (20, 3)
+
+
+@pytest.mark.parametrize("section", ["network", "augment", "auxiliary", "progress", "optimizer"])
+def test_null_takes_a_section_away(section):
+    assert settings_from(minimal(**{section: None})) == settings_from(minimal())
 
 
 def test_what_is_shipped_can_be_read():

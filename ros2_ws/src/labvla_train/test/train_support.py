@@ -1,15 +1,22 @@
 """A tiny dataset of a Franka, and settings that learn it in seconds."""
 
+import json
+from pathlib import Path
+
 import numpy as np
+from safetensors.torch import load_file
 
 from labvla_data.dataset import ACTION, IMAGES, STATE, Column, DatasetWriter, Picture, of_cell
 from labvla_policy.runtime.cell import load_cell
 from labvla_sim.demonstrations.attempt import as_recorded
+from labvla_train.log import LOG
+from labvla_train.run import train
 from labvla_train.settings import settings_from
 
 SIZE, FPS = 32, 30
 CAMERAS = ("front", "wrist")
 TRUTH = ("x", "y", "still")
+ROW = (0, -0.2, 0, -2.2, 0, 2.0, 0.78, 0.03)  # a state
 INSTRUCTIONS = ("Press the start button", "Pick up the beaker")
 
 
@@ -134,3 +141,26 @@ def tiny(dataset, **changes):
         else:
             values[section] = entries
     return settings_from(values)
+
+
+def go(folder, settings, until=None, stage="flow"):
+    """Train, or go on."""
+    return train(stage, settings, folder, beside=Path(), until=until)
+
+
+def entries(folder):
+    """Return the log without what the clock says."""
+    lines = [json.loads(line) for line in (folder / LOG).read_text().splitlines()]
+    clock = {"time", "samples_per_second"}
+    return [{key: value for key, value in line.items() if key not in clock} for line in lines]
+
+
+def weights(checkpoint):
+    """Return what the policy of a checkpoint is."""
+    return load_file(checkpoint / "model.safetensors")
+
+
+def pictures():
+    """Return one of each camera."""
+    chance = np.random.default_rng(0)
+    return [chance.integers(0, 255, (SIZE, SIZE, 3), dtype=np.uint8) for _ in CAMERAS]

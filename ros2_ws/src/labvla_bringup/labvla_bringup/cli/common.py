@@ -9,7 +9,7 @@ from pathlib import Path
 
 from labvla_bringup import registry
 from labvla_bringup.cli.errors import EnvironmentLack, Refusal, UsageError
-from labvla_bringup.engines import ENGINES
+from labvla_bringup.engines import ENGINES, MINI
 from labvla_bringup.graph import Graph, GraphError
 from labvla_bringup.launched import launched_namespace
 from labvla_policy.runtime.cell import Cell, CellError, load_cell
@@ -26,7 +26,10 @@ def add_engine(parser: argparse.ArgumentParser, more: Sequence[str] = ()) -> Non
     kinds = (*ENGINES, *more)
     parser.add_argument("--engine", choices=kinds, default=ENGINES[0], help="what answers")
     parser.add_argument(
-        "--checkpoint", metavar="DIR", help="what the engine labvla runs: a folder, or a hub id"
+        "--checkpoint",
+        metavar="DIR",
+        help=f"what the engine labvla runs: a folder, a name that comes along ({MINI}, the "
+        "default), or a hub id",
     )
     parser.add_argument(
         "--engine-option",

@@ -97,6 +97,11 @@ class ModelConfig:
         """Width of the action expert."""
         return self.dit_num_heads * self.dit_head_dim
 
+    @property
+    def source_width(self) -> int:
+        """Width of what the expert looks at."""
+        return self.dit_cross_attention_dim or self.expert_width
+
     def as_json(self) -> dict[str, Any]:
         """Return the fields as the file holds them."""
         return {

@@ -35,7 +35,8 @@ class ControlContract:
         window = self.smooth_rows
         if window is not None and (window < LEAST_WINDOW or window % 2 == 0):
             raise ConfigError(
-                f"{CONTROL}: smooth_rows: expected an odd number from {LEAST_WINDOW} on, got {window}"
+                f"{CONTROL}: smooth_rows: expected an odd number from {LEAST_WINDOW} on, "
+                f"got {window}"
             )
 
     def as_json(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from labvla_policy.model import flow
+from labvla_policy.model.checkpoint.progress import read_progress_head
 from labvla_policy.model.checkpoint.read import (
     chosen_device,
     chosen_dtype,
@@ -30,6 +31,7 @@ from labvla_policy.model.pipeline.schema import DataSchema
 from labvla_policy.model.pipeline.text import PromptTokenizer, Words
 from labvla_policy.model.pipeline.vectors import DataOptions, Rows, VectorPlan, make_plan
 from labvla_policy.model.policy import Policy
+from labvla_policy.model.progress import ProgressHead
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +50,7 @@ class Answer:
     chunk: Rows  # rows x max_action_dim: the network's own numbers
     actions: Rows  # rows x columns of the schema: absolute, in the robot's units
     words: Words
+    progress: float | None = None  # share of the episode that is done; None: nobody tells
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +66,7 @@ class LoadedPolicy:
     device: torch.device
     source: str  # how messages name it
     notes: tuple[str, ...]
+    progress_head: ProgressHead | None = None
 
     def prepare(self, images: Sequence[Image | None], state: ArrayLike, prompt: str) -> Question:
         """Check an observation and turn it into the network's inputs."""
@@ -114,8 +118,12 @@ class LoadedPolicy:
             raise InputError(f"steps: expected at least 1, got {steps}")
         question = self.prepare(images, state, prompt)
         with torch.inference_mode():
-            chunk = self.policy.sample(question.inputs, self.noise(noise, seed), steps)
-        return self.answer(question, chunk)
+            seen = self.policy.encode(question.inputs)
+            state, start = question.inputs.state, self.noise(noise, seed)
+            chunk = self.policy.sample_seen(seen, state, start, steps)
+            head = self.progress_head
+            progress = None if head is None else float(head(seen))
+        return replace(self.answer(question, chunk), progress=progress)
 
     def answer(self, question: Question, chunk: Tensor) -> Answer:
         """Turn the network's chunk into actions of the robot."""
@@ -152,6 +160,9 @@ def load_policy(
             f"{folder.root}: the tokenizer has {tokenizer.vocabulary} tokens, the weights "
             f"{vocabulary}: they do not belong together"
         )
+    head = None
+    if files.progress_head:
+        head = read_progress_head(folder, files.config, device=place, dtype=wanted)
     return LoadedPolicy(
         policy=policy,
         tokenizer=tokenizer,
@@ -162,4 +173,5 @@ def load_policy(
         device=place,
         source=str(source),
         notes=notes,
+        progress_head=head,
     )

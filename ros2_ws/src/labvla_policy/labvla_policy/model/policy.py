@@ -54,8 +54,7 @@ class Policy(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
-        hidden, width = backbone.hidden_width, config.expert_width
-        source = config.dit_cross_attention_dim or width
+        hidden, width, source = backbone.hidden_width, config.expert_width, config.source_width
         if source not in (hidden, width):
             raise ConfigError(
                 f"dit_cross_attention_dim: expected {hidden} (the backbone's width) or null, "
@@ -169,10 +168,15 @@ class Policy(nn.Module):
 
     def sample(self, inputs: PolicyInputs, noise: Tensor, steps: int | None = None) -> Tensor:
         """Return the chunk that the noise leads to (batch x rows x columns, fp32)."""
-        prefix = self.encode(inputs)
+        return self.sample_seen(self.encode(inputs), inputs.state, noise, steps)
+
+    def sample_seen(
+        self, prefix: Prefix, state: Tensor, noise: Tensor, steps: int | None = None
+    ) -> Tensor:
+        """Return the chunk for an observation that is encoded already."""
         cross_kv = self.cross_kv(prefix)
         return flow.euler(
-            lambda chunk, time: self.velocity(chunk, time, inputs.state, prefix, cross_kv),
+            lambda chunk, time: self.velocity(chunk, time, state, prefix, cross_kv),
             self.start(noise),
             self.steps(steps),
         )

@@ -2,6 +2,7 @@
 
 import json
 import struct
+from pathlib import Path
 
 import pytest
 import torch
@@ -380,6 +381,47 @@ def test_neither_folder_nor_hub_id(name, monkeypatch, tmp_path):
     monkeypatch.setattr(source, "_download", lambda model: pytest.fail("nothing to download"))
     with pytest.raises(CheckpointError, match="no such folder"):
         find_checkpoint(name)
+
+
+@pytest.fixture
+def along(tmp_path, monkeypatch):
+    """Two checkpoints come along, and something that is none; the command runs elsewhere."""
+    for name in ("small", "smaller"):
+        (tmp_path / "along" / name).mkdir(parents=True)
+        (tmp_path / "along" / name / "config.json").touch()
+    (tmp_path / "along" / "__pycache__").mkdir()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr(source, "BUNDLED", tmp_path / "along")
+    return tmp_path / "along"
+
+
+def test_a_checkpoint_that_comes_along_goes_by_its_name(along):
+    assert find_checkpoint("small") == CheckpointFolder(along / "small")
+    assert source.bundled() == ("small", "smaller")
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_folder_of_that_name_comes_first(along, kind):
+    Path("small").mkdir()
+    assert find_checkpoint(kind("small")) == CheckpointFolder(Path("small"))
+
+
+def test_a_file_of_that_name_does_not(along):
+    Path("small").touch()
+    assert find_checkpoint("small") == CheckpointFolder(along / "small")
+
+
+@pytest.mark.parametrize("name", ["tiny", "__pycache__", "small.old"])
+def test_an_unknown_name_is_told_which_ones_come_along(along, name):
+    with pytest.raises(CheckpointError, match=r"none that comes along \(small, smaller\)"):
+        find_checkpoint(name)
+
+
+def test_where_none_comes_along_names_are_told_so(along, monkeypatch):
+    monkeypatch.setattr(source, "BUNDLED", along / "absent")
+    with pytest.raises(CheckpointError, match=r"none that comes along \(there is none\)"):
+        find_checkpoint("small")
 
 
 def test_a_file_is_no_folder():

@@ -29,8 +29,8 @@ from labvla_policy.runtime.cell import Cell
 from labvla_sim.arms import arm_spec
 from labvla_sim.demonstrations.attempt import VARIATION, Attempt, as_recorded, carry_out
 from labvla_sim.demonstrations.course import MIXTURE
-from labvla_sim.demonstrations.leader import Leader, make_leader
 from labvla_sim.demonstrations.frames import TRUTH, TRUTH_NAMES, features
+from labvla_sim.demonstrations.leader import Leader, make_leader
 from labvla_sim.tasks import TASKS
 
 REPORT = "meta/labvla_generated.json"

@@ -40,8 +40,8 @@ _KICK_TIME: dict[str, Span] = {"press": (0.4, 3.0), "pick": (0.4, 4.0), "transpo
 _KICK_SIZE: Span = (0.04, 0.20)  # rad, of the joint that is moved furthest
 _TOGGLED = 0.35  # share of the kicks in which the gripper goes the other way, too
 _TARGET_MOVE: Span = (0.02, 0.07)  # m
-# s since the reset at which the expert takes over from a policy: in the midst of the way, or when it
-# should long be done and hangs somewhere.
+# s since the reset at which the expert takes over from a policy: in the midst of the way, or when
+# it should long be done and hangs somewhere.
 _TAKEN_OVER: tuple[Span, ...] = ((0.8, 5.0), (5.0, 14.0))
 _LOWEST = 0.03  # m that a displaced tool stays above the bench
 _TRIES = 100

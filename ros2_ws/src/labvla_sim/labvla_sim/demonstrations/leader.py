@@ -1,4 +1,4 @@
-"""A policy that begins an episode, for the expert to take over from: its mistakes are shown mended."""
+"""A policy that begins an episode and hands it over: how its own mistakes are mended is shown."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Leader:
     """A checkpoint, and the file of the cell in which it leads."""
 
     checkpoint: str
-    cell_file: Path
+    cell_file: str
 
     @property
     def engine(self) -> Answers:
@@ -30,9 +30,8 @@ class Leader:
 def make_leader(checkpoint: str, cell: Cell, folder: Path) -> Leader:
     """Describe the cell in a folder, with the cameras that it has there and no gap between them."""
     cameras = tuple(replace(one, slot=slot) for slot, one in enumerate(cell.policy_cameras))
-    path = folder / f"{cell.name}.yaml"
-    write_cell(replace(cell, cameras=cameras), path)
-    return Leader(checkpoint, path)
+    led = write_cell(replace(cell, cameras=cameras), folder / f"{cell.name}.yaml")
+    return Leader(checkpoint, led.origin.file)
 
 
 @lru_cache(maxsize=1)

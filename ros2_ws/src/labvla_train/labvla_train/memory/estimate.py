@@ -12,13 +12,14 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from labvla_policy.model.errors import ConfigError
 from labvla_policy.model.flow import FlowDraw
 from labvla_policy.model.inputs import PolicyInputs
 from labvla_policy.model.policy import Policy, TrainingBatch
+from labvla_policy.model.progress import ProgressHead
 from labvla_train import optimizer
 from labvla_train.memory.fused import Kernel, fused_attention
 from labvla_train.memory.meter import MemoryMeter
@@ -42,6 +43,7 @@ class StepPlan:
     lora: LoraSettings | None = None
     recompute: tuple[str, ...] = ()
     tokens_alone: bool = False  # the first stage: no expert
+    progress_head: bool = False  # is learnt as well
     kernel: Kernel = "cuda"
 
     def __post_init__(self) -> None:
@@ -87,6 +89,28 @@ class StepMemory:
         return asdict(self) | {"states": self.states, "total": self.total}
 
 
+class _Learner(nn.Module):
+    """What a step teaches."""
+
+    def __init__(self, policy: Policy, plan: StepPlan) -> None:
+        super().__init__()
+        self.policy = policy
+        self.progress = None
+        if plan.progress_head:
+            self.progress = ProgressHead(policy.config).to(policy.dtype)
+        self._tokens_alone = plan.tokens_alone
+
+    def loss(self, batch: TrainingBatch, drawn: FlowDraw) -> Tensor:
+        """Return what is minimised, but for weights."""
+        if self._tokens_alone:
+            return self.policy.token_loss(batch)
+        found = self.policy.losses(batch, drawn, self.policy.config.max_action_dim)
+        if self.progress is None:
+            return found.total
+        done = batch.actions.new_zeros(len(batch.actions))
+        return found.total + self.progress.loss(found.seen, done)
+
+
 def estimate(build: Callable[[], Policy], plan: StepPlan, device: str = "meta") -> StepMemory:
     """Take one step of AdamW and count."""
     place = torch.device(device)
@@ -99,27 +123,28 @@ def estimate(build: Callable[[], Policy], plan: StepPlan, device: str = "meta") 
         if plan.lora is not None:
             add_lora(policy, plan.lora)
         recompute(policy, plan.recompute)
+        learner = _Learner(policy, plan)
     batch, drawn = _made_up(policy, plan, place)
     with ExitStack() as stack:
         if place.type == "meta":
             stack.enter_context(fused_attention(plan.kernel))
-        flops = _flops(policy, plan, batch, drawn)
+        flops = _flops(learner, batch, drawn)
         meter = stack.enter_context(MemoryMeter())
-        weights = meter.hold([*policy.parameters(), *policy.buffers()])
+        weights = meter.hold([*learner.parameters(), *learner.buffers()])
         meter.hold(_tensors(batch, drawn))
         before = meter.bytes
-        loss = _loss(policy, plan, batch, drawn)
+        loss = learner.loss(batch, drawn)
         activations = meter.bytes - before
         loss.backward()
         del loss
-        found = [weight.grad for weight in policy.parameters() if weight.grad is not None]
+        found = [weight.grad for weight in learner.parameters() if weight.grad is not None]
         working = max(0, meter.peak - weights - sum(map(_size, found)))
-        optimiser = _step(policy)
+        optimiser = _step(learner)
     return StepMemory(
-        parameters=sum(weight.numel() for weight in policy.parameters()),
-        trained=sum(weight.numel() for weight in policy.parameters() if weight.requires_grad),
+        parameters=sum(weight.numel() for weight in learner.parameters()),
+        trained=sum(weight.numel() for weight in learner.parameters() if weight.requires_grad),
         weights=weights,
-        masters=_masters(policy, plan),
+        masters=_masters(learner, plan),
         gradients=sum(_FP32 * gradient.numel() for gradient in found),
         optimiser=optimiser,
         activations=activations,
@@ -128,39 +153,33 @@ def estimate(build: Callable[[], Policy], plan: StepPlan, device: str = "meta") 
     )
 
 
-def _loss(policy: Policy, plan: StepPlan, batch: TrainingBatch, drawn: FlowDraw) -> Tensor:
-    if plan.tokens_alone:
-        return policy.token_loss(batch)
-    return policy.losses(batch, drawn, policy.config.max_action_dim).total
-
-
-def _flops(policy: Policy, plan: StepPlan, batch: TrainingBatch, drawn: FlowDraw) -> int:
+def _flops(learner: _Learner, batch: TrainingBatch, drawn: FlowDraw) -> int:
     """Count in a pass of its own: the counter holds on to tensors longer than training does."""
     if not batch.actions.is_meta:
         return 0
     with FlopCounterMode(display=False) as counter:
-        _loss(policy, plan, batch, drawn).backward()
-    policy.zero_grad(set_to_none=True)
+        learner.loss(batch, drawn).backward()
+    learner.zero_grad(set_to_none=True)
     gc.collect()
     found: int = counter.get_total_flops()
     return found
 
 
-def _masters(policy: Policy, plan: StepPlan) -> int:
+def _masters(learner: _Learner, plan: StepPlan) -> int:
     if plan.precision == "float32":
         return 0
     halved = plan.lora is not None  # frozen weights are kept in fewer bits then
     return sum(
         _FP32 * weight.numel()
-        for weight in policy.parameters()
+        for weight in learner.parameters()
         if weight.requires_grad or not halved
     )
 
 
-def _step(policy: Policy) -> int:
+def _step(learner: _Learner) -> int:
     """Let the optimiser step in fp32; return the bytes of its states."""
     settings = OptimizerSettings()
-    groups = optimizer.groups(policy, settings)
+    groups = optimizer.groups(learner, settings)
     for group in groups:
         group["params"] = [_in_fp32(weight) for weight in group["params"]]
     steps = torch.optim.AdamW(groups, betas=settings.betas, eps=settings.eps, foreach=False)

@@ -19,6 +19,7 @@ from labvla_train.memory.estimate import StepMemory, StepPlan, estimate
 from labvla_train.network.parts import Freezing
 from labvla_train.network.start import read_beginning, staged
 from labvla_train.origin import own_config
+from labvla_train.progress import refuse_without_policy
 from labvla_train.settings import Settings
 
 _WORDS = 1000  # of a small policy's vocabulary, which only the data know
@@ -71,6 +72,7 @@ def needs(stage: str, settings: Settings, *, devices: int = 1) -> Needs:
             f"devices: expected a number that run.batch ({settings.run.batch}) can be shared out "
             f"to, got {devices}"
         )
+    refuse_without_policy(stage, settings)
     try:
         build, notes = _network(stage, settings)
         plan = StepPlan(
@@ -83,6 +85,7 @@ def needs(stage: str, settings: Settings, *, devices: int = 1) -> Needs:
             lora=settings.lora,
             recompute=settings.run.recompute,
             tokens_alone=stage == "fast",
+            progress_head=settings.progress is not None,
         )
         return Needs(estimate(build, plan), devices, notes)
     except ModelError as error:

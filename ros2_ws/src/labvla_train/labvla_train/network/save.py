@@ -13,6 +13,7 @@ from labvla_policy.model.checkpoint.stream import Progress
 from labvla_policy.model.checkpoint.write import Description, write_weights
 from labvla_policy.model.config import Dtype
 from labvla_policy.model.policy import Policy
+from labvla_policy.model.progress import ProgressHead
 from labvla_train.network.lora import merged_state, stored_tensors
 from labvla_train.network.parts import Part, part_of
 
@@ -22,6 +23,7 @@ def write_trained(
     policy: Policy,
     description: Description,
     *,
+    progress_head: ProgressHead | None = None,
     delivered: Dtype | None = None,
     progress: Progress | None = None,
 ) -> None:
@@ -29,7 +31,7 @@ def write_trained(
 
     `delivered` is the type of the written weights; they keep theirs without it.
     """
-    _write(folder, policy, description, set(Part), delivered, progress)
+    _write(folder, policy, description, set(Part), delivered, progress, progress_head)
 
 
 def write_first_stage(
@@ -62,6 +64,7 @@ def _write(
     parts: set[Part],
     delivered: Dtype | None,
     progress: Progress | None,
+    progress_head: ProgressHead | None = None,
 ) -> None:
     dtype = None if delivered is None else DTYPES[delivered]
     state = stored_tensors(policy)
@@ -76,4 +79,8 @@ def _write(
         make, kind, _ = made[name]
         return make().to(kind)
 
-    write_weights(folder, specs, produce, description, progress=progress)
+    head = None
+    if progress_head is not None:
+        stored = stored_tensors(progress_head)
+        head = {name: tensor.to(dtype or tensor.dtype) for name, tensor in stored.items()}
+    write_weights(folder, specs, produce, description, progress_head=head, progress=progress)

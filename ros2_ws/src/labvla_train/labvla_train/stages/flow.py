@@ -27,7 +27,7 @@ _NOISE_SEED = 7  # of what is measured: the same noise each time
 
 
 class FlowLearner(Learner):
-    """A policy, and what tells where things are."""
+    """A policy, what tells where things are, and what tells how far the episode is."""
 
     def __init__(
         self, settings: Settings, network: Network, demonstrations: Demonstrations
@@ -52,9 +52,9 @@ class FlowLearner(Learner):
                 auxiliary.things,
                 demonstrations.truth_names,
                 truth,
-                config.expert_width,
-                config.dit_num_heads,
+                config,
             )
+        self.progress = network.progress_head
         self._tool_error = ToolError(settings, network, demonstrations)
         self._columns = self._tool_error.vectors.action_width
 
@@ -67,7 +67,10 @@ class FlowLearner(Learner):
             told["tokens"] = found.tokens
         if self.teller is not None and batch.truth is not None and self._settings.auxiliary:
             told["auxiliary"] = self.teller.loss(found.seen, batch.truth)
-            told["total"] = found.total + self._settings.auxiliary.weight * told["auxiliary"]
+            told["total"] = told["total"] + self._settings.auxiliary.weight * told["auxiliary"]
+        if self.progress is not None and self._settings.progress:
+            told["progress"] = self.progress.loss(found.seen, batch.done)
+            told["total"] = told["total"] + self._settings.progress.weight * told["progress"]
         return told
 
     def _drawn(self, batch: Batch, chance: torch.Generator) -> flow.FlowDraw:
@@ -81,18 +84,28 @@ class FlowLearner(Learner):
         return flow.FlowDraw(drawn.noise[part], drawn.time[part])
 
     def measure(self, batch: Batch) -> Mapping[str, list[float]]:
-        """Return how far the sampled chunks are from what was done."""
-        actions = batch.training.actions
+        """Return how far off the sampled chunks are, and the share that is told to be done."""
+        actions, inputs = batch.training.actions, batch.training.inputs
         chance = torch.Generator().manual_seed(_NOISE_SEED)
         noise = flow.draw_noise(actions.shape, actions.device, chance)
         steps = None if self.policy.config.objective == "l1" else _MEASURED_STEPS
-        chunks = self.policy.sample(batch.training.inputs, noise, steps)
-        return self._tool_error(chunks, batch)
+        seen = self.policy.encode(inputs)
+        chunks = self.policy.sample_seen(seen, inputs.state, noise, steps)
+        errors = dict(self._tool_error(chunks, batch))
+        if self.progress is not None:
+            errors["progress"] = (self.progress(seen) - batch.done).abs().tolist()
+        return errors
 
     def deliver(self, folder: Path) -> None:
-        """Write policy, schema, statistics and tokenizer."""
+        """Write policy, progress head, schema, statistics and tokenizer."""
         description = replace(self._description, config=self.policy.config)
-        write_trained(folder, self.policy, description, delivered=self._settings.run.delivered)
+        write_trained(
+            folder,
+            self.policy,
+            description,
+            progress_head=self.progress,
+            delivered=self._settings.run.delivered,
+        )
 
 
 def make_flow(settings: Settings, network: Network, demonstrations: Demonstrations) -> Learner:

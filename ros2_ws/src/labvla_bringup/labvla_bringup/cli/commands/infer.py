@@ -21,7 +21,10 @@ _MOST_SLOTS = 3
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
-        "--checkpoint", metavar="DIR", required=True, help="a checkpoint's folder, or a hub id"
+        "--checkpoint",
+        metavar="DIR",
+        required=True,
+        help="a checkpoint's folder, a name that comes along (labvla-mini), or a hub id",
     )
     parser.add_argument(
         "--image",
@@ -195,6 +198,7 @@ def _report(arguments: argparse.Namespace, answer: Answer, notes: tuple[str, ...
                 "out": str(arguments.out),
                 "rows": rows,
                 "columns": columns,
+                "progress": answer.progress,
                 "prompt_tokens": answer.words.count,
                 "prompt_tokens_dropped": answer.words.dropped,
                 "notes": list(notes),
@@ -202,3 +206,5 @@ def _report(arguments: argparse.Namespace, answer: Answer, notes: tuple[str, ...
         )
     else:
         print(f"{rows} rows of {columns} columns: {arguments.out}")
+        if answer.progress is not None:
+            print(f"progress: {answer.progress:.0%} of the episode")

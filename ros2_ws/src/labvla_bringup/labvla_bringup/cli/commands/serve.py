@@ -36,7 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_policy(group: Any) -> None:
     group.add_argument(
-        "--checkpoint", metavar="DIR", required=True, help="a checkpoint's folder, or a hub id"
+        "--checkpoint",
+        metavar="DIR",
+        required=True,
+        help="a checkpoint's folder, a name that comes along (labvla-mini), or a hub id",
     )
     group.add_argument(
         "--cell",

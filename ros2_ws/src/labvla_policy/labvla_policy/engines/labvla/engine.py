@@ -26,6 +26,10 @@ from labvla_policy.runtime.refusal import Refusal, Refused
 from labvla_policy.runtime.targets import absolute_targets, rows_of_prefix
 from labvla_policy.runtime.types import Observation, Prediction
 
+# Weights up to which threads cost more than they save: they wait for each other at every layer, and
+# for whatever else the machine does.
+_SMALL = 50_000_000
+
 
 class LabvlaEngine:
     """A LabVLA checkpoint on this machine's processor or GPU."""
@@ -34,6 +38,7 @@ class LabvlaEngine:
         self._cell = load_cell(spec.cell)
         self._options = options = LabvlaOptions.parse(spec.options)
         loaded = _load(options)
+        _share_processor(loaded, options.threads)
         self._space = agreement.check(loaded, self._cell)
         self._shown = agreement.shown(loaded, self._cell)
         try:
@@ -131,6 +136,13 @@ def _load(options: LabvlaOptions) -> LoadedPolicy:
         )
     except (ModelError, Unavailable, torch.OutOfMemoryError) as error:
         raise EngineError(f"labvla: {error}") from None
+
+
+def _share_processor(loaded: LoadedPolicy, wanted: int | None) -> None:
+    small = sum(one.numel() for one in loaded.policy.parameters()) < _SMALL
+    threads = wanted or (1 if small else None)
+    if threads is not None:
+        torch.set_num_threads(threads)
 
 
 def _settings(options: LabvlaOptions) -> RealtimeSettings:

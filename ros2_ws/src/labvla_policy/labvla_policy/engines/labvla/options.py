@@ -28,6 +28,7 @@ class LabvlaOptions:
     products: int = 2  # vector-Jacobian products of a guided step
     graphs: bool = True  # CUDA graphs
     seed: int | None = None  # of the noise, begun anew with every instruction
+    threads: int | None = None  # on a processor; None: one for a small network, else PyTorch's
     cut_prompts: bool = False  # a longer instruction loses its end instead of being refused
 
     @classmethod
@@ -81,5 +82,6 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "products": _number(1, 10),
     "graphs": _switch,
     "seed": _number(0, 2**63 - 1),
+    "threads": _number(1, 1024),
     "cut_prompts": _switch,
 }

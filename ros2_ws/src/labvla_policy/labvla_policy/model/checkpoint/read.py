@@ -12,6 +12,11 @@ from labvla_policy.model.attention import Attention, choose_attention
 from labvla_policy.model.backbone.public import PUBLIC_BACKBONE
 from labvla_policy.model.build import build_policy
 from labvla_policy.model.checkpoint.keys import Variant, detect
+from labvla_policy.model.checkpoint.progress import (
+    PROGRESS_HEAD,
+    PROGRESS_WEIGHTS,
+    has_progress_head,
+)
 from labvla_policy.model.checkpoint.source import CheckpointFolder
 from labvla_policy.model.checkpoint.weights import StoredWeights, find_weights, load_weights
 from labvla_policy.model.config import TRAINING_KEYS, ModelConfig, read_fields
@@ -56,6 +61,7 @@ class NetworkFiles:
     variant: Variant
     weights: StoredWeights
     control: ControlContract
+    progress_head: bool  # whether there is one
     raw_config: Mapping[str, Any]
     notes: tuple[str, ...]  # what people should know, none of it a fault
 
@@ -65,7 +71,7 @@ def describe(folder: CheckpointFolder) -> NetworkFiles:
     path = folder.need(CONFIG, "it says what the weights are for")
     raw = read_json(path)
     notes: list[str] = []
-    known = {f.name for f in fields(ModelConfig)} | TRAINING_KEYS | {CONTROL}
+    known = {f.name for f in fields(ModelConfig)} | TRAINING_KEYS | {CONTROL, PROGRESS_HEAD}
     unknown = sorted(raw.keys() - known)
     if unknown:
         notes.append(f"{CONFIG}: unknown and left aside: {', '.join(unknown)}")
@@ -94,8 +100,19 @@ def describe(folder: CheckpointFolder) -> NetworkFiles:
             f"{EMA_STATE}: averaged weights lie there and not in {weights.where}; they are a "
             "pickle, and not read"
         )
+    head = has_progress_head(raw, str(path))
+    if not head and folder.find(PROGRESS_WEIGHTS) is not None:
+        notes.append(f"{PROGRESS_WEIGHTS}: left aside, {CONFIG} does not speak of it")
     return NetworkFiles(
-        config, vlm, processor, variant, weights, read_control(raw, str(path)), raw, tuple(notes)
+        config=config,
+        vlm=vlm,
+        processor=processor,
+        variant=variant,
+        weights=weights,
+        control=read_control(raw, str(path)),
+        progress_head=head,
+        raw_config=raw,
+        notes=tuple(notes),
     )
 
 

@@ -60,7 +60,7 @@ def find_checkpoint(source: str | Path) -> CheckpointFolder:
     elif isinstance(source, str) and _HUB_ID.fullmatch(source):
         folder = CheckpointFolder(_download(source))
     else:
-        known = ", ".join(bundled())
+        known = ", ".join(bundled()) or "there is none"
         raise CheckpointError(
             f"{path}: no such folder, none that comes along ({known}), and no hub id (owner/name)"
         )
@@ -74,7 +74,7 @@ def find_checkpoint(source: str | Path) -> CheckpointFolder:
 
 def bundled() -> tuple[str, ...]:
     """Return the names of the checkpoints that come along."""
-    return tuple(sorted(folder.name for folder in BUNDLED.iterdir() if folder.is_dir()))
+    return tuple(sorted(path.parent.name for path in BUNDLED.glob("*/config.json")))
 
 
 def _download(model: str) -> Path:

@@ -22,6 +22,11 @@ Produce = Callable[[str], Tensor]
 Progress = Callable[[int, int], None]  # bytes written, bytes in all
 
 
+def specs_of(tensors: Mapping[str, Tensor]) -> Specs:
+    """Return what announces tensors that are there already."""
+    return {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in tensors.items()}
+
+
 def write_tensors(
     path: Path, specs: Specs, produce: Produce, progress: Progress | None = None
 ) -> None:

@@ -82,7 +82,7 @@ def load_weights(
     expected = {name: tuple(tensor.shape) for name, tensor in policy.state_dict().items()}
     check_names(weights.tensors, expected, _optional(policy, weights), weights.where)
     with ExitStack() as stack:
-        files = {path: stack.enter_context(_mapped(path)) for path, _ in weights.places.values()}
+        files = {path: stack.enter_context(mapped(path)) for path, _ in weights.places.values()}
 
         def stored(name: str) -> Tensor:
             path, key = weights.places[name]
@@ -93,7 +93,7 @@ def load_weights(
             policy.vlm.untie_language_head()
         for name, parameter in list(policy.named_parameters()):
             source = name if name in weights.tensors else LANGUAGE_HEAD
-            tensor = _finite(stored(source), source, weights.where)
+            tensor = finite(stored(source), source, weights.where)
             kept = torch.float32 if name == CLASSIFIER else dtype
             _assign(policy, name, parameter, tensor.to(device=device, dtype=kept))
         for name, table in policy.named_buffers():
@@ -103,7 +103,8 @@ def load_weights(
     policy.to(device)  # tables, which are computed and not stored
 
 
-def _mapped(path: Path) -> Any:
+def mapped(path: Path) -> Any:
+    """Open a file of weights without reading it."""
     try:
         return safe_open(path, framework="pt")
     except SafetensorError as error:
@@ -119,7 +120,8 @@ def _optional(policy: Policy, weights: StoredWeights) -> Iterator[str]:
         yield from (name for name in weights.tensors if name.startswith(KI_PARTS))
 
 
-def _finite(tensor: Tensor, name: str, where: str) -> Tensor:
+def finite(tensor: Tensor, name: str, where: str) -> Tensor:
+    """Return a tensor that holds numbers; refuse another."""
     # The extremes show NaN and infinity without a mask of the tensor's size. Hundreds of such masks
     # would leave holes in the heap that nothing else fits into: gigabytes of them.
     if tensor.numel() and not all(map(torch.isfinite, torch.aminmax(tensor))):

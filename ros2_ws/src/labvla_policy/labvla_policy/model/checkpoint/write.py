@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from labvla_policy.model.checkpoint.keys import PREFIX
+from labvla_policy.model.checkpoint.progress import DESCRIPTION, PROGRESS_HEAD, PROGRESS_WEIGHTS
 from labvla_policy.model.checkpoint.read import (
     CONFIG,
     DTYPES,
@@ -20,7 +22,13 @@ from labvla_policy.model.checkpoint.read import (
     VLM_CONFIG,
 )
 from labvla_policy.model.checkpoint.source import INCOMPLETE, CheckpointFolder
-from labvla_policy.model.checkpoint.stream import Produce, Progress, Specs, write_tensors
+from labvla_policy.model.checkpoint.stream import (
+    Produce,
+    Progress,
+    Specs,
+    specs_of,
+    write_tensors,
+)
 from labvla_policy.model.checkpoint.weights import WEIGHTS
 from labvla_policy.model.config import ModelConfig
 from labvla_policy.model.control import CONTROL, ControlContract
@@ -30,6 +38,7 @@ from labvla_policy.model.pipeline.norm_stats import NORM_STATS, NormStats
 from labvla_policy.model.pipeline.schema import SCHEMA, DataSchema
 from labvla_policy.model.pipeline.text import TOKENIZER, TOKENIZER_CONFIG
 from labvla_policy.model.policy import Policy
+from labvla_policy.model.progress import ProgressHead
 
 TOKENIZER_FILES = (
     TOKENIZER,
@@ -65,14 +74,20 @@ def write_checkpoint(
     policy: Policy,
     description: Description,
     *,
+    progress_head: ProgressHead | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> None:
     """Write a policy; both of two tied matrices, as the released file has them."""
     state = {f"{PREFIX}{name}": tensor for name, tensor in policy.state_dict().items()}
-    specs = {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in state.items()}
     write_weights(
-        folder, specs, state.__getitem__, description, overwrite=overwrite, progress=progress
+        folder,
+        specs_of(state),
+        state.__getitem__,
+        description,
+        progress_head=None if progress_head is None else progress_head.state_dict(),
+        overwrite=overwrite,
+        progress=progress,
     )
 
 
@@ -82,12 +97,16 @@ def write_weights(
     produce: Produce,
     description: Description,
     *,
+    progress_head: Mapping[str, Tensor] | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> None:
-    """Write weights that are made one by one, with everything around them."""
+    """Write weights that are made one by one, with everything around them.
+
+    `progress_head` is that head's weights, where there is one.
+    """
     with _complete_or_absent(folder, overwrite) as draft:
-        write_json(draft / CONFIG, _config(description, specs))
+        write_json(draft / CONFIG, _config(description, specs, progress_head is not None))
         write_json(draft / VLM_CONFIG, description.vlm)
         write_json(draft / PROCESSOR_CONFIG, description.processor)
         if description.schema is not None:
@@ -97,17 +116,26 @@ def write_weights(
         for name, content in description.tokenizer_files.items():
             (draft / name).write_bytes(content)
         write_tensors(draft / WEIGHTS, specs, produce, progress)
+        if progress_head is not None:
+            specs = specs_of(progress_head)
+            write_tensors(draft / PROGRESS_WEIGHTS, specs, progress_head.__getitem__)
 
 
-def _config(description: Description, specs: Specs) -> dict[str, Any]:
+def _config(description: Description, specs: Specs, progress_head: bool) -> dict[str, Any]:
     names = {dtype: name for name, dtype in DTYPES.items()}
     sizes: dict[torch.dtype, int] = {}
     for dtype, _ in specs.values():
         sizes[dtype] = sizes.get(dtype, 0) + 1
     stored = max(sizes, key=lambda dtype: sizes[dtype])
     values = dict(description.other_config) | description.config.as_json()
+    values.pop(PROGRESS_HEAD, None)  # of what the policy was before
     control = description.control.as_json()
-    return values | {"dtype": names[stored]} | ({CONTROL: control} if control else {})
+    return (
+        values
+        | {"dtype": names[stored]}
+        | ({CONTROL: control} if control else {})
+        | ({PROGRESS_HEAD: dict(DESCRIPTION)} if progress_head else {})
+    )
 
 
 @contextmanager
