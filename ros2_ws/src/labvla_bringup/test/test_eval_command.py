@@ -51,7 +51,7 @@ def test_two_episodes_and_their_figures_and_then_no_more(tmp_path, capsys, monke
         (("lab2", "--seed=-1"), "seeds of 0 to"),
         (("lab2", "--cell", "nonsuch"), "nonsuch"),
         (("lab2", "--cell", "ur5e"), "ur5e"),
-        (("lab2", "--engine", "labvla"), "checkpoint"),
+        (("lab2", "--engine", "labvla", "--checkpoint", "nowhere"), "no such folder"),
         (("lab2", "--engine", "expert", "--steps", "4"), "steps"),
         (("lab2", "--engine", "impostor", "--path", "stack"), "inprocess"),
         (("lab2", "--sweep", "speed=1"), "execute, steps, delay, scheduling"),

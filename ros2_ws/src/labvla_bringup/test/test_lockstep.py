@@ -143,6 +143,6 @@ def test_an_engine_that_takes_a_second_gives_the_same_episode(tmp_path):
     assert len(quick.motion) > 150
     # An observer misses the first states if it is discovered late.
     both = slow.motion.keys() & quick.motion.keys()
-    assert len(both) > 0.9 * max(len(slow.motion), len(quick.motion))
+    assert len(both) > 0.75 * max(len(slow.motion), len(quick.motion))
     assert {t: slow.motion[t] for t in both} == {t: quick.motion[t] for t in both}
     assert slow.events == quick.events

@@ -114,7 +114,9 @@ def test_a_killed_run_goes_on_where_it_stopped(dataset, tmp_path, monkeypatch):
     before = len(list(notes.glob("*.json")))
     made = []
     real = attempts.demonstrate
-    monkeypatch.setattr(attempts, "demonstrate", lambda *words: made.append(words) or real(*words))
+    monkeypatch.setattr(
+        attempts, "demonstrate", lambda *words, **more: made.append(words) or real(*words, **more)
+    )
     report = generate(CELL, WISH, folder, workers=1)
     assert 1 <= before < report["attempts"]
     assert len(made) == report["attempts"] - before
@@ -313,7 +315,7 @@ def test_replaying_the_actions_does_the_task_again(shown, task, kind):
 def test_failed_attempts_are_left_out_and_made_up_for(tmp_path, monkeypatch):
     real = attempts.demonstrate
 
-    def sometimes(cell, task, seed):
+    def sometimes(cell, task, seed, **more):
         if seed == 3 * attempts.SEEDS_APART:
             raise Refused("failed", "the button is not pressed")
         return real(cell, task, seed)
@@ -334,7 +336,7 @@ def test_failed_attempts_are_left_out_and_made_up_for(tmp_path, monkeypatch):
 
 
 def test_an_expert_that_only_fails_ends_it_with_the_reasons(tmp_path, monkeypatch):
-    def never(*_):
+    def never(*_, **__):
         raise Refused("failed", "the beaker is not held")
 
     monkeypatch.setattr(attempts, "demonstrate", never)
