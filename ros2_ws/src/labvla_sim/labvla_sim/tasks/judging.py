@@ -65,3 +65,27 @@ class EventLog:
     def events(self) -> tuple[Event, ...]:
         """All events so far."""
         return tuple(self._events)
+
+
+class SustainedJudge:
+    """A judge whose goal must hold for a second on end."""
+
+    def __init__(self, missing: str) -> None:
+        self._phase, self._reason = "approach", missing
+        self._log = EventLog()
+        self._sustained = 0
+        self._success = False
+
+    def _sustain(self, time: float, *, holds: bool, anew: bool = False) -> None:
+        """Count a look at which the goal holds; `anew` makes it the first of a second."""
+        before = 0 if anew else self._sustained
+        self._sustained = before + 1 if holds else 0
+        if self._sustained >= SUSTAINED and not self._success:
+            self._success = True
+            self._log.note(time, "success")
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the judge says so far."""
+        reason = "" if self._success else self._reason
+        return Verdict(self._success, self._phase, reason, self._log.events)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from labvla_sim.scene.glass import size_of
-from labvla_sim.tasks.judging import SUSTAINED, EventLog, Verdict
+from labvla_sim.tasks.judging import SustainedJudge
 
 if TYPE_CHECKING:
     from labvla_sim.plant.truth import Truth
@@ -22,16 +22,13 @@ _WIDTH_TOLERANCE = 0.004
 TOPPLED = float(np.deg2rad(60.0))
 
 
-class PickJudge:
+class PickJudge(SustainedJudge):
     """Judges `pick`."""
 
     def __init__(self, description: SceneDescription, start: Truth) -> None:
+        super().__init__("the beaker is not held")
         self._diameter = size_of(description.beaker(TARGET)).diameter
         self._start = float(start.bodies[TARGET].position[2])
-        self._sustained = 0
-        self._success = False
-        self._phase, self._reason = "approach", "the beaker is not held"
-        self._log = EventLog()
 
     def look(self, truth: Truth) -> None:
         """Take one look."""
@@ -40,21 +37,12 @@ class PickJudge:
         height = float(beaker.position[2]) - self._start
         raised = height > LIFT
         upright = beaker.tilt < UPRIGHT
-        self._sustained = self._sustained + 1 if held and raised and upright else 0
-        if self._sustained >= SUSTAINED and not self._success:
-            self._success = True
-            self._log.note(truth.time, "success")
+        self._sustain(truth.time, holds=held and raised and upright)
         self._log.follow(truth.time, "held", held, f"{truth.widths.min() * 1e3:.1f} mm")
         self._log.follow(truth.time, "raised", raised)
         self._log.follow(truth.time, "toppled", beaker.tilt > TOPPLED)
         self._phase = "raised" if held and raised else "grasped" if held else "approach"
         self._reason = _reason(held, upright, height)
-
-    @property
-    def verdict(self) -> Verdict:
-        """What the judge says so far."""
-        reason = "" if self._success else self._reason
-        return Verdict(self._success, self._phase, reason, self._log.events)
 
 
 def is_held(truth: Truth, diameter: float) -> bool:

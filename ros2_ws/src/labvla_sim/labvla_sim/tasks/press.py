@@ -5,24 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from labvla_sim.scene.hot_plate import BUTTON
-from labvla_sim.tasks.judging import SUSTAINED, EventLog, Verdict
+from labvla_sim.tasks.judging import SustainedJudge
 
 if TYPE_CHECKING:
     from labvla_sim.plant.truth import Truth
     from labvla_sim.scene.description import SceneDescription
 
 
-class PressJudge:
+class PressJudge(SustainedJudge):
     """Judges `press`."""
 
     def __init__(self, description: SceneDescription, start: Truth) -> None:
         if description.hot_plate is None or start.hot_plate is None:
             raise ValueError("expected a scene with a hot plate to press its button")
+        super().__init__("the button is not pressed")
         self._pushed = False
-        self._sustained = 0
-        self._success = False
-        self._phase, self._reason = "approach", "the button is not pressed"
-        self._log = EventLog()
 
     def look(self, truth: Truth) -> None:
         """Take one look."""
@@ -31,10 +28,7 @@ class PressJudge:
         touched = bool(truth.holders(BUTTON))
         # A button that something else falls on starts the plate too, but that is no success.
         self._pushed = self._pushed or (touched and plate.pressed)
-        self._sustained = self._sustained + 1 if self._pushed and plate.running else 0
-        if self._sustained >= SUSTAINED and not self._success:
-            self._success = True
-            self._log.note(truth.time, "success")
+        self._sustain(truth.time, holds=self._pushed and plate.running)
         self._log.follow(truth.time, "button touched", touched)
         self._log.follow(
             truth.time, "button pressed", plate.pressed, f"{plate.travel * 1e3:.1f} mm"
@@ -42,12 +36,6 @@ class PressJudge:
         self._log.follow(truth.time, "plate running", plate.running)
         self._phase = "started" if plate.running else "touching" if touched else "approach"
         self._reason = _reason(self._pushed, plate.running)
-
-    @property
-    def verdict(self) -> Verdict:
-        """What the judge says so far."""
-        reason = "" if self._success else self._reason
-        return Verdict(self._success, self._phase, reason, self._log.events)
 
 
 def _reason(pushed: bool, running: bool) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 
 from labvla_sim.scene.glass import size_of
 from labvla_sim.scene.hot_plate import DEVICE, TOP_CENTRE, TOP_RADIUS
-from labvla_sim.tasks.judging import SUSTAINED, EventLog, Verdict
+from labvla_sim.tasks.judging import SustainedJudge
 from labvla_sim.tasks.pick import TARGET, TOPPLED, UPRIGHT, is_held
 
 if TYPE_CHECKING:
@@ -22,19 +22,16 @@ _STILL = 0.002  # m within the second that counts
 _DROP = 0.020  # m above the plate from which letting go is no longer putting down
 
 
-class TransportJudge:
+class TransportJudge(SustainedJudge):
     """Judges `transport`."""
 
     def __init__(self, description: SceneDescription, start: Truth) -> None:
         if description.hot_plate is None or start.hot_plate is None:
             raise ValueError("expected a scene with a hot plate to put the beaker on")
+        super().__init__("the beaker is not held")
         self._diameter = size_of(description.beaker(TARGET)).diameter
-        self._sustained = 0
         self._rests_at = np.full(3, np.inf)
         self._let_go = np.inf  # m of the foot above the plate, when the arm last touched it
-        self._success = False
-        self._phase, self._reason = "approach", "the beaker is not held"
-        self._log = EventLog()
 
     def look(self, truth: Truth) -> None:
         """Take one look."""
@@ -46,25 +43,16 @@ class TransportJudge:
         missing = _missing(truth, self._diameter, held)
         if not missing and self._let_go > _DROP:
             missing = "the beaker was dropped on the hot plate, and not put down"
-        if missing or np.linalg.norm(beaker.position - self._rests_at) > _STILL:
-            self._sustained, self._rests_at = 0, beaker.position
-        if not missing:
-            self._sustained += 1
-        if self._sustained >= SUSTAINED and not self._success:
-            self._success = True
-            self._log.note(truth.time, "success")
+        moved = bool(np.linalg.norm(beaker.position - self._rests_at) > _STILL)
+        if missing or moved:
+            self._rests_at = beaker.position
+        self._sustain(truth.time, holds=not missing, anew=moved)
         self._log.follow(truth.time, "held", held, f"{truth.widths.min() * 1e3:.1f} mm")
         self._log.follow(truth.time, "above the plate", held and above)
         self._log.follow(truth.time, "on the plate", not missing)
         self._log.follow(truth.time, "toppled", beaker.tilt > TOPPLED)
         self._phase = _phase(held, above, placed=not missing)
         self._reason = missing or "on the hot plate, but not at rest for a second yet"
-
-    @property
-    def verdict(self) -> Verdict:
-        """What the judge says so far."""
-        reason = "" if self._success else self._reason
-        return Verdict(self._success, self._phase, reason, self._log.events)
 
 
 def top_of_plate(truth: Truth) -> Array:
