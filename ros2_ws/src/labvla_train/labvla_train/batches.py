@@ -150,9 +150,7 @@ class BatchMaker:
         if chance is None or not self._augment.state_noise:
             return normalised
         width = vectors.state_columns.width
-        joints = vectors.state_columns.used.copy()
-        joints[list(vectors.state_columns.grippers)] = False
-        noise = chance.normal(0, self._augment.state_noise, width) * joints
+        noise = chance.normal(0, self._augment.state_noise, width) * vectors.state_columns.joints
         normalised[:width] += noise.astype(np.float32)
         return normalised
 

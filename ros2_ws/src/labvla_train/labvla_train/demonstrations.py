@@ -107,10 +107,12 @@ def read_demonstrations(
     """
     try:
         datasets = [open_dataset(folder) for folder in folders]
-        schema = _schema(datasets[0], cameras)
-        for dataset in datasets:
-            _check(dataset, schema, truth)
-            _compare(datasets[0], dataset, schema, _schema(dataset, cameras), truth)
+        first, *others = datasets
+        schema = _schema(first, cameras)
+        _check(first, schema, truth)
+        for other in others:
+            _check(other, schema, truth)
+            _compare(first, other, schema, _schema(other, cameras), truth)
         episodes = [
             _demonstration(dataset, schema, source, entry.index, truth)
             for source, dataset in enumerate(datasets)

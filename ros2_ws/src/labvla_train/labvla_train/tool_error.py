@@ -40,8 +40,7 @@ class ToolError:
     def __call__(self, chunks: Tensor, batch: Batch) -> Mapping[str, list[float]]:
         """Return the error of each sample in whose episode the row still is."""
         row, columns = self._row, self.vectors.action_columns
-        joints = columns.used.copy()
-        joints[list(columns.grippers)] = False
+        joints = columns.joints
         errors: dict[str, list[float]] = {"joints_rad": []}
         for chunk, sample in zip(_numpy(chunks), batch.samples, strict=True):
             episode = self._demonstrations.episodes[sample.demonstration]

@@ -38,10 +38,8 @@ class _Opened:
     def groups(self) -> NDArray[np.int64]:
         """The row with which each row group begins, and the end of the last one."""
         metadata = self.file.metadata
-        return np.cumsum([0, *(metadata.row_group(i).num_rows for i in range(len(self)))])
-
-    def __len__(self) -> int:
-        return int(self.file.num_row_groups)
+        sizes = (metadata.row_group(i).num_rows for i in range(metadata.num_row_groups))
+        return np.cumsum([0, *sizes])
 
     def rows_of(self, episode: int) -> tuple[int, int]:
         """Return where an episode's rows begin and end."""

@@ -121,10 +121,11 @@ class LivePolicy:
         self, chunk: Rows, question: Question, continuation: Continuation | None
     ) -> LiveAnswer:
         vectors = self.loaded.vectors
+        rows = vectors.denormalised(chunk)
         return LiveAnswer(
             chunk=chunk,
-            rows=vectors.denormalised(chunk),
-            absolute=vectors.restored(chunk, question.state),
+            rows=rows,
+            absolute=vectors.absolute(rows, question.state),
             prefix_rows=0 if continuation is None else int(continuation.frozen.sum()),
             words=question.words,
         )

@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-import torch
-
 from labvla_policy.engines.registry import make_engine
 from labvla_policy.engines.spec import EngineSpec
 from labvla_policy.runtime.cell import Cell, write_cell
@@ -36,6 +34,6 @@ def make_leader(checkpoint: str, cell: Cell, folder: Path) -> Leader:
 
 @lru_cache(maxsize=1)
 def _engine(leader: Leader) -> Answers:
-    torch.set_num_threads(1)  # processes share the cores already
-    options = {"checkpoint": leader.checkpoint, "seed": "0"}
+    # Processes share the cores already: one thread each.
+    options = {"checkpoint": leader.checkpoint, "seed": "0", "threads": "1"}
     return make_engine(EngineSpec("labvla", leader.cell_file, options))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from labvla_policy.model.inference import LoadedPolicy
 from labvla_policy.model.pipeline.vectors import Scaling, VectorPlan
 from labvla_policy.runtime.cell import Cell, CellError
@@ -37,14 +35,13 @@ def check(loaded: LoadedPolicy, cell: Cell) -> ActionSpace:
 
 
 def _space(vectors: VectorPlan) -> tuple[ActionSpace, list[str]]:
-    used = vectors.action_columns.used
-    grippers = np.isin(np.arange(len(used)), vectors.action_columns.grippers)
-    joints = vectors.delta_mask[used & ~grippers]
+    columns = vectors.action_columns
+    joints = vectors.delta_mask[columns.joints]
     space: ActionSpace = "delta_from_observation" if joints.any() else "absolute"
     wrong = []
     if joints.any() and not joints.all():
         wrong.append("delta_mask: expected all joints relative or none, got a mixture")
-    if vectors.delta_mask[grippers].any():
+    if vectors.delta_mask[columns.is_gripper].any():
         wrong.append("delta_mask: expected gripper columns to be absolute, got relative ones")
     return space, wrong
 

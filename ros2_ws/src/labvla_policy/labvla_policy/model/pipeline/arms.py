@@ -111,6 +111,16 @@ class Columns:
         """Which columns come from a recorded one."""
         return np.array([source is not None for source in self.sources])
 
+    @property
+    def is_gripper(self) -> NDArray[np.bool_]:
+        """Which columns are grippers."""
+        return np.isin(np.arange(self.width), self.grippers)
+
+    @property
+    def joints(self) -> NDArray[np.bool_]:
+        """Which columns are joints that the robot has."""
+        return self.used & ~self.is_gripper
+
     def canonical(self, rows: NDArray[Any], padding: float = 0.0) -> NDArray[Any]:
         """Rearrange recorded rows; what is canonical already stays as it is."""
         if rows.shape[-1] == self.width and self.raw_width != self.width:

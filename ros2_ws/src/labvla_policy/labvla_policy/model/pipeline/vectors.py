@@ -112,16 +112,17 @@ class VectorPlan:
         rows = self.action_scaling.restore(chunk[..., : self.action_width])
         if self.smoothing is not None:
             # A gripper opens and closes at once: its column is left alone.
-            joints = np.isin(
-                np.arange(self.action_width), self.action_columns.grippers, invert=True
-            )
-            rows = np.where(joints, self.smoothing @ rows, rows)
+            rows = np.where(self.action_columns.joints, self.smoothing @ rows, rows)
         return np.where(self.action_columns.used, rows, np.float32(0))
 
     def restored(self, chunk: Rows, canonical: Rows) -> Rows:
+        """Return absolute rows of what the network answered."""
+        return self.absolute(self.denormalised(chunk), canonical)
+
+    def absolute(self, rows: Rows, canonical: Rows) -> Rows:
         """Return absolute rows: every row is relative to the one state at the query."""
         base = np.where(self.delta_mask, canonical[: self.action_width], np.float32(0))
-        return self.denormalised(chunk) + base
+        return rows + base
 
     def _snapped(self, rows: Rows, columns: Columns) -> Rows:
         if self.snap_width is None:
@@ -228,8 +229,8 @@ def _canonical_stats(stats: FeatureStats, columns: Columns, name: str) -> Featur
 def _scaling(stats: FeatureStats, columns: Columns, options: DataOptions, name: str) -> Scaling:
     stats = _canonical_stats(stats, columns, name)
     centre, spread = np.zeros(columns.width), np.ones(columns.width)
-    gripper = np.isin(np.arange(columns.width), columns.grippers)
-    by_mean = ~gripper & options.normalize_arm_joints & columns.used
+    gripper = columns.is_gripper
+    by_mean = columns.joints & options.normalize_arm_joints
     if options.gripper_norm_mode == "mean_std":
         by_mean |= gripper
     centre[by_mean], spread[by_mean] = stats.mean[by_mean], stats.std[by_mean] + GUARD
