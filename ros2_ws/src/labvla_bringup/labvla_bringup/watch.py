@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from math import nan
 
 import numpy as np
@@ -50,6 +51,12 @@ class Watch:
     def sequences(self) -> frozenset[int]:
         """The chunks that came here."""
         return frozenset(self._sequences)
+
+    def heard_all(self, recorded: Collection[int]) -> bool:
+        """Whether just the recorded chunks came here, from the first that was heard on."""
+        # Whoever watches may be discovered after the first chunk; the recorder may not.
+        known = {number for number in recorded if number >= min(self.sequences, default=0)}
+        return bool(known) and known == self.sequences
 
     @property
     def chunks_lost(self) -> int:

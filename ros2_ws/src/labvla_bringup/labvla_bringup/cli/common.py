@@ -15,6 +15,8 @@ from labvla_bringup.launched import launched_namespace
 from labvla_policy.runtime.cell import Cell, CellError, load_cell
 from labvla_sim.display import why_no_window
 
+CHECKPOINT = f"a checkpoint's folder, a name that comes along ({MINI}), or a hub id"
+
 
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add --json to a command that reports."""
@@ -28,8 +30,7 @@ def add_engine(parser: argparse.ArgumentParser, more: Sequence[str] = ()) -> Non
     parser.add_argument(
         "--checkpoint",
         metavar="DIR",
-        help=f"what the engine labvla runs: a folder, a name that comes along ({MINI}, the "
-        "default), or a hub id",
+        help=f"what the engine labvla runs: {CHECKPOINT}; default: {MINI}",
     )
     parser.add_argument(
         "--engine-option",

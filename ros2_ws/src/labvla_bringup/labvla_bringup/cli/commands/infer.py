@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from labvla_bringup.cli.common import add_json
+from labvla_bringup.cli.common import CHECKPOINT, add_json
 from labvla_bringup.cli.errors import EnvironmentLack, ExitCode, UsageError
 from labvla_bringup.console import complain, print_json
 
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--checkpoint",
         metavar="DIR",
         required=True,
-        help="a checkpoint's folder, a name that comes along (labvla-mini), or a hub id",
+        help=CHECKPOINT,
     )
     parser.add_argument(
         "--image",

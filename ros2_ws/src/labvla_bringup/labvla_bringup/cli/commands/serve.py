@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from labvla_bringup.cli.common import add_json, cell_from
+from labvla_bringup.cli.common import CHECKPOINT, add_json, cell_from
 from labvla_bringup.cli.errors import EnvironmentLack, ExitCode, Refusal, UsageError
 from labvla_bringup.console import print_json
 from labvla_policy.openpi.names import HEALTH_PATH, TOKEN_VARIABLE
@@ -39,7 +39,7 @@ def _add_policy(group: Any) -> None:
         "--checkpoint",
         metavar="DIR",
         required=True,
-        help="a checkpoint's folder, a name that comes along (labvla-mini), or a hub id",
+        help=CHECKPOINT,
     )
     group.add_argument(
         "--cell",

@@ -131,20 +131,19 @@ def _dry_run(arguments: argparse.Namespace, settings: Settings, beside: Path) ->
 
     if arguments.stage == "tokenizer":
         raise UsageError("--dry-run: expected a stage that trains a network, got tokenizer")
-    there = all(folder.is_dir() for folder in settings.data.folders)
+    missing = [folder for folder in settings.data.folders if not folder.is_dir()]
     facts: dict[str, Any] = {}
-    if there:
+    if not missing:
         with dataset_errors():
             facts = dict(plan(arguments.stage, settings, beside))
     memory = needs(arguments.stage, settings, devices=arguments.devices)
     if arguments.json:
         print_json({"data": facts or None, "step": memory.as_json()})
         return ExitCode.DONE
-    if there:
-        _tell_plan(facts)
+    if missing:
+        print(f"{missing[0]}: no such folder; told without data")
     else:
-        missing = next(folder for folder in settings.data.folders if not folder.is_dir())
-        print(f"{missing}: no such folder; told without data")
+        _tell_plan(facts)
     print("\n".join(memory.lines()))
     return ExitCode.DONE
 
