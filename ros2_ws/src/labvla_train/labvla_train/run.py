@@ -30,6 +30,7 @@ from labvla_train.processes import Processes, gathered, whole
 from labvla_train.progress import refuse_without_policy
 from labvla_train.samples import Order, Sample, Split, split
 from labvla_train.settings import Settings
+from labvla_train.shipped import find_beside
 from labvla_train.stages import STAGES
 from labvla_train.wordings import Wordings, read_wordings
 
@@ -106,7 +107,7 @@ def read_data(
     origin = Origin(settings, stage)
     wordings = None
     if settings.data.wordings is not None:
-        wordings = read_wordings(beside / settings.data.wordings)
+        wordings = read_wordings(find_beside(settings.data.wordings, beside))
     demonstrations = read_demonstrations(
         settings.data.folders,
         origin.config.chunk_size,

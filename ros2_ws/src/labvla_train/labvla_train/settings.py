@@ -4,6 +4,8 @@ dataset: demos
 network: {…}          from scratch; or `start: CHECKPOINT`
 optimizer: {…}
 …
+
+`like: mini` takes from another file what this one does not say.
 """
 
 from __future__ import annotations
@@ -15,12 +17,11 @@ from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
-import yaml
-
 from labvla_policy.model.config import read_fields
 from labvla_policy.model.errors import ConfigError
 from labvla_train.errors import TrainError
 from labvla_train.network.lora import LoraSettings
+from labvla_train.settings_file import read_values
 
 Section = TypeVar("Section")
 
@@ -37,7 +38,7 @@ class DataSettings:
     beyond_end: Literal["masked", "held"] = "masked"  # rows after the episode: no loss, or stand
     frames: Literal["decoded", "cached"] = "decoded"  # anew for each sample, or once into a file
     cache: str | None = None  # where the file stands; beside each dataset if not given
-    wordings: str | None = None  # file of other ways to say the instructions, beside this one
+    wordings: str | None = None  # file of other ways to say the instructions
     row_offset: Literal[0, 1] = 1  # rows between an observation and the first action after it
     anchor: Literal["measured", "reference"] = "measured"
     smooth_rows: int | None = None  # whoever runs the policy smooths joints over so many rows
@@ -231,14 +232,7 @@ def _problems(settings: Settings) -> Iterator[str]:
 
 def read_settings(path: Path, changes: Mapping[str, Any] | None = None) -> Settings:
     """Read a file; `changes` replace entries, named as `section.key`."""
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise TrainError(f"{path}: expected a file of settings, there is none") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise TrainError(f"{path}: cannot be read as YAML: {error}") from None
-    if not isinstance(values, dict):
-        raise TrainError(f"{path}: expected sections of settings, got {values!r}")
+    values = read_values(path)
     for key, value in (changes or {}).items():
         _set(values, key, value)
     try:

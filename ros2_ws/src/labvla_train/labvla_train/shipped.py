@@ -9,6 +9,13 @@ from labvla_train.errors import TrainError
 _FOLDER = Path(__file__).parent / "configs"
 
 
+def find_beside(name: str, folder: Path) -> Path:
+    """Return a file of this name in a folder, or else the one that is shipped."""
+    shipped = _FOLDER / name
+    beside = folder / name
+    return shipped if shipped.is_file() and not beside.exists() else beside
+
+
 def find_settings(name: str) -> Path:
     """Return a file by its path, or one that is shipped by its name."""
     path = Path(name)

@@ -1,14 +1,15 @@
 """Settings are refused by the key that is wrong, with what was expected and what came."""
 
 import re
+from dataclasses import replace
 
 import pytest
 import yaml
 from train_support import tiny
 
 from labvla_train.errors import TrainError
-from labvla_train.settings import read_settings, settings_from
-from labvla_train.shipped import find_settings
+from labvla_train.settings import AugmentSettings, read_settings, settings_from
+from labvla_train.shipped import find_beside, find_settings
 
 
 def minimal(**changes):
@@ -58,6 +59,49 @@ def test_changes_replace_what_the_file_says(tmp_path):
     path.write_text(yaml.safe_dump(minimal()))
     settings = read_settings(path, {"run.steps": 20, "augment.shift": 3})
     assert (settings.run.steps, settings.augment.shift) == (20, 3)
+
+
+def test_a_file_takes_from_another_what_it_does_not_say(tmp_path):
+    path = tmp_path / "own.yaml"
+    path.write_text("{like: mini, run: {steps: 7}, augment: null, auxiliary: {things: {lid: [a]}}}")
+    own, mini = read_settings(path), read_settings(find_settings("mini"))
+    assert own.run == replace(mini.run, steps=7)
+    assert own.data == mini.data
+    assert own.augment == AugmentSettings()
+    assert mini.auxiliary is not None
+    assert own.auxiliary == replace(mini.auxiliary, things={**mini.auxiliary.things, "lid": ["a"]})
+
+
+def test_a_file_beside_goes_before_a_shipped_one(tmp_path):
+    (tmp_path / "mini").write_text(yaml.safe_dump(minimal(run={"steps": 3, "batch": 5})))
+    (tmp_path / "own.yaml").write_text("{like: mini, run: {steps: 7}}")
+    own = read_settings(tmp_path / "own.yaml")
+    assert (own.run.steps, own.run.batch, own.start) == (7, 5, "checkpoint")
+
+
+@pytest.mark.parametrize(
+    ("other", "complaint"),
+    [
+        ("own.yaml", "own.yaml: like: own.yaml is like this file itself"),
+        ("between.yaml", "between.yaml: like: own.yaml is like this file itself"),
+        ("gigantic", "gigantic: expected a file of settings, or one of"),
+        ("gone.yaml", "gone.yaml: expected a file of settings, there is none"),
+        ("3", "like: expected the name of a file of settings, got 3"),
+    ],
+)
+def test_a_file_like_nothing_is_refused(tmp_path, other, complaint):
+    (tmp_path / "between.yaml").write_text("like: own.yaml")
+    (tmp_path / "own.yaml").write_text(f"{{like: {other}, run: {{steps: 7}}}}")
+    with pytest.raises(TrainError, match=re.escape(complaint)):
+        read_settings(tmp_path / "own.yaml")
+
+
+def test_wordings_stand_beside_the_settings_or_are_shipped(tmp_path):
+    shipped = find_beside("press_pick.yaml", tmp_path)
+    assert shipped.parent == find_settings("mini").parent
+    (tmp_path / "press_pick.yaml").touch()
+    assert find_beside("press_pick.yaml", tmp_path) == tmp_path / "press_pick.yaml"
+    assert find_beside("unknown.yaml", tmp_path) == tmp_path / "unknown.yaml"
 
 
 @pytest.mark.parametrize("section", ["network", "augment", "auxiliary", "progress", "optimizer"])
