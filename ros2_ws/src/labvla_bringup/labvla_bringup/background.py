@@ -35,13 +35,20 @@ class BackgroundStack:
 
     def __enter__(self) -> BackgroundStack:
         self._process = subprocess.Popen(self._command, stdout=self._output)
+        try:
+            self._wait(self._process)
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + self._patience
-        while time.monotonic() < deadline and self._process.poll() is None:
+        while time.monotonic() < deadline and process.poll() is None:
             record = registry.current()
             if record is not None and record.state == "up":
-                return self
+                return
             time.sleep(0.1)
-        self._end()
         raise GraphError("the stack did not come up; its output says why")
 
     def __exit__(

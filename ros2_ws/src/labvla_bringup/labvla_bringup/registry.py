@@ -35,6 +35,9 @@ class StackRecord:
     processes: list[ProcessRecord]
 
 
+HIGHEST_DOMAIN = 101  # above it, DDS ports collide with those that Linux hands out by itself
+
+
 def domain() -> int:
     """Return the ROS domain in use."""
     return int(os.environ.get("ROS_DOMAIN_ID") or 0)

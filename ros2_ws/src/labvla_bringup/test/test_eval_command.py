@@ -60,6 +60,10 @@ def test_two_episodes_and_their_figures_and_then_no_more(tmp_path, capsys, monke
         (("lab2", "--path", "stack", "--delay", "0.1"), "inprocess"),
         (("lab2", "--path", "stack", "--sweep", "delay=0,0.1"), "inprocess"),
         (("lab2", "--path", "stack", "--workers", "2"), "expected 1"),
+        (("lab2", "--domains", "41"), "for --path stack alone"),
+        (("lab2", "--path", "stack", "--domains", "41,41"), "different numbers"),
+        (("lab2", "--path", "stack", "--domains", "41,"), "different numbers"),
+        (("lab2", "--path", "stack", "--domains", "102"), "0 to 101"),
     ],
 )
 def test_wrong_use_is_named_before_anything_is_written(words, said, tmp_path, capsys):

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from labvla_bringup.doctor.frame import Context, Failed, Skipped
+from labvla_bringup.registry import HIGHEST_DOMAIN
 from labvla_bringup.stack import describe
 from labvla_bringup.supervisor import SupervisorError, executable_path
 
@@ -19,7 +20,6 @@ SHARED_MEMORY = Path("/dev/shm")
 MEGABYTE = 1_000_000
 NEEDED_SHARED_MEMORY = 64 * MEGABYTE  # three cameras at 1 MB and five deep, twice over
 NEEDED_DISK = 2_000 * MEGABYTE  # a quarter of an hour of three JPEG cameras
-HIGHEST_DOMAIN = 101  # above it, DDS ports collide with those that Linux hands out by itself
 RANGES = ("SUBNET", "LOCALHOST", "OFF", "SYSTEM_DEFAULT")
 
 

@@ -47,7 +47,9 @@ class StackPath:
         if not orders:
             return
         if registry.current() is not None:
-            raise GraphError("a stack is up already; first: labvla down")
+            raise GraphError(
+                f"a stack is up already in ROS domain {registry.domain()}; first: labvla down"
+            )
         for choice, jobs in _grouped(self._contestant, [order.job for order in orders]):
             # A log is a poor place to learn that the engine cannot work here.
             policy = Crew(self._file, self._contestant, 1).policy(jobs[0].setting.steps)

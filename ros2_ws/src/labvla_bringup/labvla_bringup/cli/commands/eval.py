@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
+from labvla_bringup import registry
 from labvla_bringup.bench_cell import bench_cell, write_bench_cell
 from labvla_bringup.cli.common import add_engine, add_json, cell_from, engine_options
 from labvla_bringup.cli.datasets import add_workers, positive
@@ -13,7 +15,7 @@ from labvla_bringup.cli.errors import EnvironmentLack, ExitCode, Refusal, UsageE
 from labvla_bringup.cli.progress import progress_bar
 from labvla_bringup.console import print_json, print_table
 from labvla_bringup.engines import choose
-from labvla_bringup.evaluation.stack_path import StackPath
+from labvla_bringup.evaluation.fleet import Fleet
 from labvla_bringup.graph import GraphError
 from labvla_bringup.stack import StackError
 from labvla_policy.engines.base import EngineError
@@ -91,6 +93,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="folder of the results (out/eval/SUITE-ENGINE)"
     )
+    parser.add_argument(
+        "--domains",
+        type=_domains,
+        metavar="A,B",
+        help="with --path stack: a stack in each of these ROS domains (the one that is set)",
+    )
     add_workers(parser)
     add_json(parser)
 
@@ -101,10 +109,16 @@ def run(arguments: argparse.Namespace) -> int:
     out = arguments.out or Path("out/eval") / f"{arguments.suite}-{arguments.engine}"
     try:
         wish = _wish(arguments)
-        _check(wish, cell, arguments.workers)
+        _check(wish, cell, arguments.workers, arguments.domains)
         evaluation = Evaluation(wish, cell, out, arguments.against)
         file = Path(write_bench_cell(cell, out).origin.file)
-        result = _evaluate(evaluation, wish, file, out, arguments.workers)
+        play: Play
+        if wish.path == "stack":
+            domains = arguments.domains or (registry.domain(),)
+            play = Fleet(file, wish.contestant, out / "logs", domains).play
+        else:
+            play = Crew(file, wish.contestant, arguments.workers).play
+        result = _evaluate(evaluation, wish, play)
     except (
         EvaluationError,
         EngineError,
@@ -159,7 +173,18 @@ def _options(arguments: argparse.Namespace) -> dict[str, str]:
     return dict(choose(arguments.engine, options).options)
 
 
-def _check(wish: Wish, cell: Cell, workers: int | None) -> None:
+def _domains(text: str) -> tuple[int, ...]:
+    """Read `41,42`."""
+    words = text.split(",")
+    numbers = tuple(int(word) for word in words if word.isdecimal())
+    if len(set(numbers)) < len(words) or max(numbers) > registry.HIGHEST_DOMAIN:
+        raise argparse.ArgumentTypeError(
+            f"expected different numbers from 0 to {registry.HIGHEST_DOMAIN}, got {text!r}"
+        )
+    return numbers
+
+
+def _check(wish: Wish, cell: Cell, workers: int | None, domains: Sequence[int] | None) -> None:
     """Refuse before anything is written what cannot be played."""
     for index, arm in enumerate(cell.arms):
         arm_spec(arm, index)
@@ -175,17 +200,12 @@ def _check(wish: Wish, cell: Cell, workers: int | None) -> None:
             "delay: in lock-step time waits for the engine; expected --path inprocess with a delay"
         )
     if wish.path == "stack" and (workers or 1) > 1:
-        raise EvaluationError("--workers: expected 1 with --path stack: one stack is up at a time")
+        raise EvaluationError("--workers: expected 1 with --path stack: name --domains instead")
+    if wish.path == "inprocess" and domains is not None:
+        raise EvaluationError("--domains: they are for --path stack alone, got --path inprocess")
 
 
-def _evaluate(
-    evaluation: Evaluation, wish: Wish, file: Path, out: Path, workers: int | None
-) -> dict[str, Any]:
-    play: Play
-    if wish.path == "stack":
-        play = StackPath(file, wish.contestant, out / "logs").play
-    else:
-        play = Crew(file, wish.contestant, workers).play
+def _evaluate(evaluation: Evaluation, wish: Wish, play: Play) -> dict[str, Any]:
     with progress_bar("episodes") as tell:
         evaluation.run(play, tell)
     if wish.path == "inprocess":
