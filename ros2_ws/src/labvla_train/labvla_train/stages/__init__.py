@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-from labvla_train.batches import Batch
-from labvla_train.stages.base import Learner, Stage
+from labvla_train.stages.base import Stage
 from labvla_train.stages.flow import make_flow
 from labvla_train.stages.tokens import make_fast, make_isolated
 
@@ -15,5 +14,3 @@ STAGES: Mapping[str, Stage] = {
     "flow": make_flow,
     "finetune": make_flow,
 }
-
-__all__ = ["STAGES", "Batch", "Callable", "Learner", "Stage"]
