@@ -9,12 +9,15 @@ from labvla_bringup import resources
 from labvla_policy.engines.base import EngineError
 from labvla_policy.engines.labvla.options import LabvlaOptions
 from labvla_policy.engines.remote.options import RemoteOptions
+from labvla_policy.model.control import local_control
+from labvla_policy.model.errors import ModelError
 
 Options = Mapping[str, str]
 
 MINI = "labvla-mini"  # the checkpoint that comes along, trained in the simulated cell below
 MINI_CELL = "franka"
 
+EXECUTE_ROWS = "execute_rows"  # the policy node's parameter
 _LOADING = 600.0  # s: ten gigabytes from a slow disk, and a first answer
 _ROAD = 1.0  # s that the node gives an engine beyond its own deadline, to say that it has passed
 
@@ -34,8 +37,12 @@ def _remote_parameters(options: Options) -> dict[str, float]:
 
 
 def _labvla_parameters(options: Options) -> dict[str, float]:
-    LabvlaOptions.parse(options)
-    return {"load_timeout": _LOADING}
+    checkpoint = LabvlaOptions.parse(options).checkpoint
+    try:
+        rows = local_control(checkpoint).execute_rows
+    except ModelError as error:
+        raise EngineError(f"labvla: {error}") from None
+    return {"load_timeout": _LOADING, **({} if rows is None else {EXECUTE_ROWS: rows})}
 
 
 _KINDS: Mapping[str, EngineKind] = {

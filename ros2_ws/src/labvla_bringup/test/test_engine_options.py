@@ -13,8 +13,8 @@ from labvla_policy.runtime.cell import load_cell
 URI = "ws://127.0.0.1:8000"
 
 
-def policy_of(**options):
-    stack = describe(load_cell("franka"), engine="remote", engine_options=options)
+def policy_of(engine="remote", **options):
+    stack = describe(load_cell("franka"), engine=engine, engine_options=options)
     return next(process for process in stack.processes if process.name == "policy").parameters
 
 
@@ -24,6 +24,17 @@ def test_options_reach_the_policy_node_with_what_follows_from_them():
     assert json.loads(parameters["engine_options"]) == {"uri": URI, "deadline": "2.5"}
     # The engine says itself that its deadline has passed, before the node takes it for hung.
     assert parameters["engine_timeout"] > 2.5
+
+
+def test_a_checkpoint_says_after_how_many_rows_it_is_asked_again(tmp_path):
+    assert policy_of("labvla")["execute_rows"] == 16
+    own = tmp_path / "config.json"
+    own.write_text("{}")
+    assert "execute_rows" not in policy_of("labvla", checkpoint=str(tmp_path))
+    assert "execute_rows" not in policy_of("labvla", checkpoint="someone/some-model")
+    own.write_text('{"control": {"execute_rows": "many"}}')
+    with pytest.raises(StackError, match="execute_rows: expected a whole number, got 'many'"):
+        policy_of("labvla", checkpoint=str(tmp_path))
 
 
 def test_engines_have_defaults_that_can_be_overridden():

@@ -17,8 +17,8 @@ from labvla_policy.engines.base import Question
 from labvla_policy.engines.labvla import agreement
 from labvla_policy.engines.labvla.engine import LabvlaEngine
 from labvla_policy.engines.spec import EngineSpec
-from labvla_policy.model.checkpoint.read import CONFIG, describe, read_schema, read_stats
-from labvla_policy.model.checkpoint.source import find_checkpoint
+from labvla_policy.model.checkpoint.read import describe, read_schema, read_stats
+from labvla_policy.model.checkpoint.source import CONFIG, find_checkpoint
 from labvla_policy.model.checkpoint.weights import WEIGHTS
 from labvla_policy.model.checkpoint.write import Description, tokenizer_files
 from labvla_policy.model.inference import load_policy

@@ -78,13 +78,14 @@ class Origin:
         """Make the network, with weights."""
         schema = demonstrations.schema
         config = replace(self.config, gripper_action_dims=schema.gripper_action_dims)
-        control = ControlContract(
-            row_rate=demonstrations.dataset.fps,
-            row_offset=self._settings.data.row_offset,
-            anchor=self._settings.data.anchor,
-            smooth_rows=self._settings.data.smooth_rows,
-        )
         try:
+            control = ControlContract(
+                row_rate=demonstrations.dataset.fps,
+                row_offset=self._settings.data.row_offset,
+                anchor=self._settings.data.anchor,
+                smooth_rows=self._settings.data.smooth_rows,
+                execute_rows=self._settings.data.execute_rows,
+            )
             words = _words(demonstrations.instructions, wordings)
             if self._beginning is not None:
                 network = self._stored(self._beginning, config, words)

@@ -50,6 +50,7 @@ _FREE = frozenset(
         "also",
         "cache",
         "smooth_rows",
+        "execute_rows",
     }
 )
 

@@ -42,6 +42,7 @@ class DataSettings:
     row_offset: Literal[0, 1] = 1  # rows between an observation and the first action after it
     anchor: Literal["measured", "reference"] = "measured"
     smooth_rows: int | None = None  # whoever runs the policy smooths joints over so many rows
+    execute_rows: int | None = None  # and asks again after so many
 
     @property
     def folders(self) -> tuple[Path, ...]:

@@ -85,6 +85,7 @@ def test_what_was_trained_answers_from_its_folder(whole):
     assert answer.actions.shape == (6, 8)
     assert loaded.control.row_rate == 30.0
     assert (loaded.control.row_offset, loaded.control.anchor) == (1, "measured")
+    assert loaded.control.execute_rows == 3
     assert loaded.schema.cameras == tuple(f"observation.images.{name}" for name in CAMERAS)
     assert loaded.vectors.delta_mask.tolist() == [True] * 7 + [False]
 

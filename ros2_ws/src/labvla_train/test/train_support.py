@@ -81,7 +81,7 @@ def _picture(slot, episode, frame):
 def tiny(dataset, **changes):
     """Return settings; `changes` are sections, or entries of sections."""
     values = {
-        "data": {"dataset": str(dataset), "held_out": 0.25, "stride": 2},
+        "data": {"dataset": str(dataset), "held_out": 0.25, "stride": 2, "execute_rows": 3},
         "network": {
             "policy": {
                 "image_resolution": [32, 32],

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from labvla_bringup.console import LogPrinter
+from labvla_bringup.engines import EXECUTE_ROWS
 from labvla_bringup.stack import Simulation, Stack, describe
 from labvla_bringup.supervisor import Supervisor, SupervisorError
 from labvla_policy.engines import blind
@@ -51,7 +52,7 @@ def stack_of(cell_file: str, choice: Choice) -> Stack:
     for process in stack.processes:
         parameters = dict(process.parameters)
         if "engine" in parameters:
-            parameters["execute_rows"] = choice.execute
+            parameters[EXECUTE_ROWS] = choice.execute
             if not (choice.sees and choice.hears):
                 told = json.loads(str(parameters["engine_options"]))
                 told |= blind.options(choice.engine, sees=choice.sees, hears=choice.hears)

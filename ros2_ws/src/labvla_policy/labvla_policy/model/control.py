@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from labvla_policy.model.checkpoint.source import CONFIG, find_local
 from labvla_policy.model.config import read_fields
 from labvla_policy.model.errors import ConfigError
+from labvla_policy.model.json_files import read_json
 from labvla_policy.model.pipeline.smoothing import LEAST_WINDOW
 
 CONTROL = "control"
@@ -26,6 +28,7 @@ class ControlContract:
     row_offset: int | None = None  # 0: row 0 is for the time of the observation; 1: one row later
     anchor: Literal["measured", "reference"] | None = None  # what deltas were relative to
     smooth_rows: int | None = None  # joints are smoothed over so many rows; None: left as sampled
+    execute_rows: int | None = None  # rows of a chunk after which the next one should take over
 
     def __post_init__(self) -> None:
         if self.row_rate is not None and not 0 < self.row_rate < float("inf"):
@@ -38,10 +41,21 @@ class ControlContract:
                 f"{CONTROL}: smooth_rows: expected an odd number from {LEAST_WINDOW} on, "
                 f"got {window}"
             )
+        if self.execute_rows is not None and self.execute_rows < 1:
+            raise ConfigError(
+                f"{CONTROL}: execute_rows: expected 1 or more, got {self.execute_rows}"
+            )
 
     def as_json(self) -> dict[str, Any]:
         """Return what is said."""
         return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+def local_control(source: str) -> ControlContract:
+    """Read it, without the network; nothing is said where the checkpoint is not here yet."""
+    folder = find_local(source)
+    path = None if folder is None else folder.find(CONFIG)
+    return ControlContract() if path is None else read_control(read_json(path), str(path))
 
 
 def read_control(config: Mapping[str, Any], where: str) -> ControlContract:

@@ -19,7 +19,6 @@ from labvla_policy.model.checkpoint.keys import (
     check_names,
 )
 from labvla_policy.model.checkpoint.read import (
-    CONFIG,
     PROCESSOR_CONFIG,
     VLM_CONFIG,
     NetworkFiles,
@@ -27,7 +26,7 @@ from labvla_policy.model.checkpoint.read import (
     load_network,
     table_dtype,
 )
-from labvla_policy.model.checkpoint.source import CheckpointFolder
+from labvla_policy.model.checkpoint.source import CONFIG, CheckpointFolder
 from labvla_policy.model.checkpoint.weights import find_weights
 from labvla_policy.model.config import ModelConfig, read_fields
 from labvla_policy.model.errors import ConfigError

@@ -14,7 +14,7 @@ from labvla_bringup.cli.datasets import add_workers, positive
 from labvla_bringup.cli.errors import EnvironmentLack, ExitCode, Refusal, UsageError
 from labvla_bringup.cli.progress import progress_bar
 from labvla_bringup.console import print_json, print_table
-from labvla_bringup.engines import choose
+from labvla_bringup.engines import EXECUTE_ROWS, choose
 from labvla_bringup.evaluation.fleet import Fleet
 from labvla_bringup.graph import GraphError
 from labvla_bringup.stack import StackError
@@ -65,9 +65,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--execute",
         type=positive,
-        default=8,
         metavar="H",
-        help="rows of a chunk after which the next takes over (%(default)s)",
+        help="rows of a chunk after which the next takes over (as the checkpoint says, or "
+        f"{Setting.execute})",
     )
     parser.add_argument("--steps", type=positive, help="of the Euler method (the checkpoint's)")
     parser.add_argument(
@@ -150,10 +150,12 @@ def run(arguments: argparse.Namespace) -> int:
 def _wish(arguments: argparse.Namespace) -> Wish:
     suite, quick = suite_of(arguments.suite), arguments.quick
     chosen = arguments.conditions or (QUICK_CONDITIONS if quick else EVERYTHING)
-    base = Setting(arguments.scheduling, arguments.execute, arguments.delay, arguments.steps)
+    contestant, rows = _contestant(arguments)
+    execute = arguments.execute or rows
+    base = Setting(arguments.scheduling, execute, arguments.delay, arguments.steps)
     return Wish(
         suite=suite,
-        contestant=Contestant(arguments.engine, _options(arguments)),
+        contestant=contestant,
         path=arguments.path,
         conditions=suite.chosen(chosen.split(",")),
         episodes=arguments.episodes or (QUICK_EPISODES if quick else EPISODES),
@@ -164,13 +166,16 @@ def _wish(arguments: argparse.Namespace) -> Wish:
     )
 
 
-def _options(arguments: argparse.Namespace) -> dict[str, str]:
-    options = engine_options(arguments)
-    if arguments.engine == "labvla":
+def _contestant(arguments: argparse.Namespace) -> tuple[Contestant, int]:
+    """Return who is judged, and after how many rows it is asked again unless told otherwise."""
+    kind, options = arguments.engine, engine_options(arguments)
+    if kind == IMPOSTOR:
+        return Contestant(kind, options), Setting.execute
+    if kind == "labvla":
         options.setdefault("seed", "0")  # of the noise: the same episode has to end the same way
-    if arguments.engine == IMPOSTOR:
-        return options
-    return dict(choose(arguments.engine, options).options)
+    choice = choose(kind, options)
+    rows = choice.parameters.get(EXECUTE_ROWS, Setting.execute)
+    return Contestant(kind, dict(choice.options)), int(rows)
 
 
 def _domains(text: str) -> tuple[int, ...]:

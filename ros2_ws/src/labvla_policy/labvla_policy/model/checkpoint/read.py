@@ -17,7 +17,7 @@ from labvla_policy.model.checkpoint.progress import (
     PROGRESS_WEIGHTS,
     has_progress_head,
 )
-from labvla_policy.model.checkpoint.source import CheckpointFolder
+from labvla_policy.model.checkpoint.source import CONFIG, CheckpointFolder
 from labvla_policy.model.checkpoint.weights import StoredWeights, find_weights, load_weights
 from labvla_policy.model.config import TRAINING_KEYS, ModelConfig, read_fields
 from labvla_policy.model.control import CONTROL, ControlContract, read_control
@@ -39,7 +39,6 @@ from labvla_policy.model.pipeline.text import (
 )
 from labvla_policy.model.policy import Policy
 
-CONFIG = "config.json"
 VLM_CONFIG = "vlm_config.json"
 PROCESSOR_CONFIG = "preprocessor_config.json"
 EMA_STATE = "training_state/ema_state.pt"

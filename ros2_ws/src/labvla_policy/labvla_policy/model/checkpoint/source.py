@@ -9,6 +9,7 @@ from pathlib import Path
 
 from labvla_policy.model.errors import CheckpointError, Unavailable
 
+CONFIG = "config.json"
 INNER = "pretrained_model"  # where training puts weights and configuration
 INCOMPLETE = ".INCOMPLETE"
 BUNDLED = Path(__file__).resolve().parents[2] / "checkpoints"
@@ -32,9 +33,10 @@ class CheckpointFolder:
 
     @property
     def digest(self) -> str:
-        """Tell its content apart from any other's."""
+        """Tell its content apart from any other's; what is written about it does not count."""
         total = hashlib.sha256()
-        for path in sorted(path for path in self.root.rglob("*") if path.is_file()):
+        found = {path for wanted in _WANTED for path in self.root.rglob(wanted) if path.is_file()}
+        for path in sorted(found):
             total.update(f"{path.relative_to(self.root)}\n".encode())
             with path.open("rb") as file:
                 total.update(hashlib.file_digest(file, "sha256").digest())
@@ -50,20 +52,7 @@ class CheckpointFolder:
 
 def find_checkpoint(source: str | Path) -> CheckpointFolder:
     """Return the folder of a checkpoint; what looks like a hub id is downloaded."""
-    path = Path(source)
-    if path.is_dir():
-        folder = CheckpointFolder(path)
-    elif str(source) in bundled():
-        folder = CheckpointFolder(BUNDLED / source)
-    elif path.exists():
-        raise CheckpointError(f"{path}: expected a checkpoint's folder, got a file")
-    elif isinstance(source, str) and _HUB_ID.fullmatch(source):
-        folder = CheckpointFolder(_download(source))
-    else:
-        known = ", ".join(bundled()) or "there is none"
-        raise CheckpointError(
-            f"{path}: no such folder, none that comes along ({known}), and no hub id (owner/name)"
-        )
+    folder = find_local(source) or _fetched(source)
     if any((place / INCOMPLETE).exists() for place in (folder.root, folder.root / INNER)):
         raise CheckpointError(
             f"{folder.root}: holds {INCOMPLETE}: it was still being written, or writing broke off; "
@@ -72,9 +61,27 @@ def find_checkpoint(source: str | Path) -> CheckpointFolder:
     return folder
 
 
+def find_local(source: str | Path) -> CheckpointFolder | None:
+    """Return the folder of a checkpoint that is on this computer already."""
+    if Path(source).is_dir():
+        return CheckpointFolder(Path(source))
+    return CheckpointFolder(BUNDLED / source) if str(source) in bundled() else None
+
+
 def bundled() -> tuple[str, ...]:
     """Return the names of the checkpoints that come along."""
-    return tuple(sorted(path.parent.name for path in BUNDLED.glob("*/config.json")))
+    return tuple(sorted(path.parent.name for path in BUNDLED.glob(f"*/{CONFIG}")))
+
+
+def _fetched(source: str | Path) -> CheckpointFolder:
+    if Path(source).exists():
+        raise CheckpointError(f"{source}: expected a checkpoint's folder, got a file")
+    if isinstance(source, str) and _HUB_ID.fullmatch(source):
+        return CheckpointFolder(_download(source))
+    known = ", ".join(bundled()) or "there is none"
+    raise CheckpointError(
+        f"{source}: no such folder, none that comes along ({known}), and no hub id (owner/name)"
+    )
 
 
 def _download(model: str) -> Path:

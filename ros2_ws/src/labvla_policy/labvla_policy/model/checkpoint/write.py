@@ -15,13 +15,8 @@ from torch import Tensor
 
 from labvla_policy.model.checkpoint.keys import PREFIX
 from labvla_policy.model.checkpoint.progress import DESCRIPTION, PROGRESS_HEAD, PROGRESS_WEIGHTS
-from labvla_policy.model.checkpoint.read import (
-    CONFIG,
-    DTYPES,
-    PROCESSOR_CONFIG,
-    VLM_CONFIG,
-)
-from labvla_policy.model.checkpoint.source import INCOMPLETE, CheckpointFolder
+from labvla_policy.model.checkpoint.read import DTYPES, PROCESSOR_CONFIG, VLM_CONFIG
+from labvla_policy.model.checkpoint.source import CONFIG, INCOMPLETE, CheckpointFolder
 from labvla_policy.model.checkpoint.stream import (
     Produce,
     Progress,
