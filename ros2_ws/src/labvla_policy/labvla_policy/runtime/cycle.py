@@ -28,7 +28,8 @@ from labvla_policy.runtime.refusal import Refusal, Refused
 from labvla_policy.runtime.scheduling.scheduler import Dropped, Scheduler, Ticket
 from labvla_policy.runtime.types import NANOSECONDS, Observation, Prediction
 
-# The controller tells its state at 50 Hz: what it said until then is not yet about the newest plan.
+# The controller tells its state at 50 Hz: what it said until then is not yet about the newest plan,
+# which it follows from its first row on, and no sooner.
 TAKEN_OVER = 30 * NANOSECONDS // 1000
 RETRY = NANOSECONDS // 20  # after an observation was refused: one and a half frames
 
@@ -86,7 +87,7 @@ class Cycle:
         self._lease: Lease | None = None
         self._begun = False
         self._previous: Prediction | None = None
-        self._published = 0  # when
+        self._begins = 0  # when the newest plan takes over
         self._not_before = 0
         self._waiting_since: int | None = None  # for pictures, since a question is due
         rates = [camera.rate for camera in cell.policy_cameras]
@@ -177,7 +178,7 @@ class Cycle:
         if verdict.refusal is not None:
             self._reports.limited(verdict.refusal, t)
         # Only what was executed: asked twice from one posture, a planner may say the same twice.
-        self._previous, self._published = outcome.plan, t
+        self._previous, self._begins = outcome.plan, max(t, verdict.plan.plan_start)
         latency = (t - observation.stamp) * 1e-9
         return Chunk(verdict.plan, observation, latency)
 
@@ -203,9 +204,9 @@ class Cycle:
         return not 0 <= waited < self._patience or self._assembler.uses_newest(t)
 
     def _told(self, t: int) -> Reference | None:
-        """Return what the controller says, once it can have heard of the newest plan."""
+        """Return what the controller says, once it can be about the newest plan."""
         reference = self._references.newest(t)
-        if reference is None or reference.stamp < self._published + TAKEN_OVER:
+        if reference is None or reference.stamp < self._begins + TAKEN_OVER:
             return None
         return reference
 

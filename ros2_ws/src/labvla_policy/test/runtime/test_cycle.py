@@ -156,13 +156,16 @@ def test_the_engine_begins_again_after_a_failure_and_after_a_new_instruction(rig
 def test_what_the_controller_said_before_the_newest_plan_does_not_count(rig):
     t = rig.ready()
     rig.controller(t)  # at rest, nothing left
-    rig.cycle.answer(rig.cycle.turn(t), rig.plan(t), t + 10 * MS)
-    rig.bench.everything(t + FRAME)
-    assert rig.cycle.turn(t + FRAME) is None
-    # Once it must have heard of the plan and still has nothing left, it has refused it.
-    rig.controller(t + 10 * MS + TAKEN_OVER)
-    rig.bench.everything(t + 60 * MS)
-    assert rig.cycle.turn(t + 60 * MS) is not None
+    begins = rig.cycle.answer(rig.cycle.turn(t), rig.plan(t), t + 10 * MS).plan.plan_start
+    for later in (t + FRAME, begins + TAKEN_OVER - MS):  # of the plan before, until this one begins
+        rig.controller(later)
+        rig.bench.everything(later)
+        assert rig.cycle.turn(later) is None
+    # Once it must follow the plan and still has nothing left, it has refused it.
+    late = begins + TAKEN_OVER
+    rig.controller(late)
+    rig.bench.everything(late + FRAME)
+    assert rig.cycle.turn(late + FRAME) is not None
 
 
 @pytest.mark.parametrize("mode", ["async", "ensemble"])
