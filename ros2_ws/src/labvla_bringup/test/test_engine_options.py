@@ -27,7 +27,7 @@ def test_options_reach_the_policy_node_with_what_follows_from_them():
 
 
 def test_a_checkpoint_says_after_how_many_rows_it_is_asked_again(tmp_path):
-    assert policy_of("labvla")["execute_rows"] == 16
+    assert policy_of("labvla")["execute_rows"] == 12
     own = tmp_path / "config.json"
     own.write_text("{}")
     assert "execute_rows" not in policy_of("labvla", checkpoint=str(tmp_path))

@@ -33,11 +33,12 @@ class Fleet:
 
     def play(self, orders: Sequence[Order]) -> Iterator[tuple[Job, Record]]:
         """Yield every episode with its record as they end; raise UnfitEngine or GraphError."""
-        count = len(self._domains)
+        # In a row, and not in turns: tasks follow each other in turns, and some take longer.
+        ends = [len(orders) * n // len(self._domains) for n in range(len(self._domains) + 1)]
         stacks = [
-            self._stack(domain, share)
-            for number, domain in enumerate(self._domains)
-            if (share := orders[number::count])
+            self._stack(domain, orders[begin:end])
+            for domain, begin, end in zip(self._domains, ends, ends[1:], strict=False)
+            if begin < end
         ]
         busy = list(stacks)
         try:
