@@ -25,7 +25,7 @@ def checkpoint(tmp_path):
 
 def test_what_a_folder_says_is_read(checkpoint):
     assert local_control(checkpoint({"control": SAID})) == ControlContract(**SAID)
-    assert local_control("labvla-mini").execute_rows == 16
+    assert local_control("labvla-mini").execute_rows == 12
 
 
 @pytest.mark.parametrize("source", ["someone/some-model", "no-such-folder"])
