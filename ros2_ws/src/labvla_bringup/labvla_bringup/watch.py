@@ -53,10 +53,13 @@ class Watch:
         return frozenset(self._sequences)
 
     def heard_all(self, recorded: Collection[int]) -> bool:
-        """Whether just the recorded chunks came here, from the first that was heard on."""
-        # Whoever watches may be discovered after the first chunk; the recorder may not.
-        known = {number for number in recorded if number >= min(self.sequences, default=0)}
-        return bool(known) and known == self.sequences
+        """Whether just the recorded chunks came here, from the first that both have heard on."""
+        if not self._sequences or not recorded:
+            return False
+        # Right after a stack has come up, either may be discovered after the first chunks.
+        first = max(min(self._sequences), min(recorded))
+        kept = {number for number in recorded if number >= first}
+        return kept == {number for number in self._sequences if number >= first}
 
     @property
     def chunks_lost(self) -> int:
