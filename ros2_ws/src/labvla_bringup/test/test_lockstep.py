@@ -126,6 +126,10 @@ def episode(stack):
     return Episode(motion, plans, events, time.monotonic() - begin)
 
 
+def until(end, motion):
+    return {t: state for t, state in motion.items() if t <= end}
+
+
 @pytest.mark.timeout(400)
 def test_an_engine_that_takes_a_second_gives_the_same_episode(tmp_path):
     found = []
@@ -142,7 +146,7 @@ def test_an_engine_that_takes_a_second_gives_the_same_episode(tmp_path):
     assert slow.seconds > SLOW * (len(slow.plans) - 1)  # it did take its time
     assert slow.plans == quick.plans
     assert len(quick.motion) > 150
-    both = slow.motion.keys() & quick.motion.keys()
-    assert len(both) > 0.9 * max(len(slow.motion), len(quick.motion))
-    assert {t: slow.motion[t] for t in both} == {t: quick.motion[t] for t in both}
+    # How long after success somebody noticed it is the machine's affair.
+    end = min(max(slow.motion), max(quick.motion))
+    assert until(end, slow.motion) == until(end, quick.motion)
     assert slow.events == quick.events

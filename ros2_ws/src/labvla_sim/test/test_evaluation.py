@@ -392,9 +392,9 @@ def test_a_question_without_any_answer_may_be_corrected(cell, tmp_path):
 
 def test_another_checkpoint_in_the_same_folder_is_another_question(tmp_path):
     policy = Contestant("labvla", {"checkpoint": str(tmp_path)})
-    (tmp_path / "weights").write_bytes(b"one")
+    (tmp_path / "model.safetensors").write_bytes(b"one")
     one = policy.digest
-    (tmp_path / "weights").write_bytes(b"two")
+    (tmp_path / "model.safetensors").write_bytes(b"two")
     assert len({one, policy.digest, EXPERT.digest}) == 3
 
 
