@@ -10,6 +10,7 @@ import os
 import signal
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, suppress
+from itertools import pairwise
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ class Fleet:
         ends = [len(orders) * n // len(self._domains) for n in range(len(self._domains) + 1)]
         stacks = [
             self._stack(domain, orders[begin:end])
-            for domain, begin, end in zip(self._domains, ends, ends[1:], strict=False)
+            for domain, (begin, end) in zip(self._domains, pairwise(ends), strict=True)
             if begin < end
         ]
         busy = list(stacks)
